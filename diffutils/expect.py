@@ -1,0 +1,81 @@
+"""Argument checks: what came, what was expected, which argument, before any work is done.
+
+Each raises TypeError for a wrong kind of thing and ValueError for a wrong value, with a message
+that starts with the name of the function that was called.
+"""
+
+import math
+from numbers import Integral, Real
+
+import torch
+
+
+def check_kind(where, name, value, kind):
+    """`value` is an instance of `kind`."""
+    if not isinstance(value, kind):
+        raise TypeError(
+            f"{where}: {name} is a {type(value).__name__}; expected a {kind.__name__}"
+        )
+
+
+def check_callable(where, name, value):
+    """`value` can be called like a network, nn_model(x, t, c=None)."""
+    if not callable(value):
+        raise TypeError(
+            f"{where}: {name} is a {type(value).__name__}; expected something to call as {name}(x, t)"
+        )
+
+
+def check_count(where, name, value, lowest=1):
+    """`value` is an integer >= lowest."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{where}: {name} is {value!r}; expected an integer >= {lowest}")
+    if value < lowest:
+        raise ValueError(f"{where}: {name} is {value}; expected an integer >= {lowest}")
+
+
+def check_number(where, name, value):
+    """`value` is a finite real number."""
+    if not isinstance(value, Real):
+        raise TypeError(f"{where}: {name} is a {type(value).__name__}; expected a number")
+    if not math.isfinite(value):
+        raise ValueError(f"{where}: {name} is {value}; expected a finite number")
+
+
+def check_images(where, name, x):
+    """`x` is a floating-point tensor (B, C, H, W)."""
+    check_kind(where, name, x, torch.Tensor)
+    if not x.is_floating_point():
+        raise TypeError(f"{where}: {name} holds {x.dtype}; expected floating-point images in [-1, 1]")
+    if x.ndim != 4:
+        raise ValueError(f"{where}: {name} has shape {tuple(x.shape)}; expected (B, C, H, W)")
+
+
+def check_like(where, name, value, other_name, other):
+    """`value` is a tensor of the shape of `other`."""
+    check_kind(where, name, value, torch.Tensor)
+    if value.shape != other.shape:
+        raise ValueError(
+            f"{where}: {name} has shape {tuple(value.shape)}; "
+            f"expected {tuple(other.shape)}, the shape of {other_name}"
+        )
+
+
+def check_levels(where, name, i, x, timesteps, lowest=0):
+    """Levels as a CPU tensor, () for one integer or (B,) for one an image, all in lowest..timesteps."""
+    if isinstance(i, bool) or not isinstance(i, (Integral, torch.Tensor)):
+        raise TypeError(f"{where}: {name} is {i!r}; expected an integer level or a tensor of them")
+    i = torch.as_tensor(i).cpu()
+    if i.is_floating_point() or i.is_complex() or i.dtype == torch.bool:
+        raise TypeError(f"{where}: {name} holds {i.dtype}; expected integer levels")
+    if i.ndim > 1 or (i.ndim == 1 and len(i) != len(x)):
+        raise ValueError(
+            f"{where}: {name} has shape {tuple(i.shape)}; expected one level, or ({len(x)},)"
+        )
+    wrong = i[(i < lowest) | (i > timesteps)]
+    if len(wrong.flatten()):
+        raise ValueError(
+            f"{where}: {name} has level {int(wrong.flatten()[0])}; "
+            f"this schedule has levels {lowest}..{timesteps} here"
+        )
+    return i.long()

@@ -1,0 +1,74 @@
+"""The ideal denoiser: the best answer that any network could give, in closed form, no training.
+
+If the world held only the N sprites x0, a noisy picture x at level i came from sprite n with
+probability
+
+    share[n] ~ exp(-|x - sqrt(alpha_bar) x0[n]|^2 / (2 (1 - alpha_bar)))       (Bayes)
+
+and the guess with the least squared error is the average of the sprites with those shares. The
+noise is what is left. See Karras et al., arXiv 2206.00364, appendix B.3; computed in float64.
+It can only remember: sampled from, it returns the N sprites and nothing new.
+"""
+
+import torch
+
+from diffutils.expect import check_images, check_kind, check_levels
+from diffutils.noising import spread
+from diffutils.schedule import NoiseSchedule
+
+
+class IdealDenoiser:
+    """Called like the network: `ideal(x, t)` is the best possible guess of the unit noise in x.
+
+    x0         (N, C, H, W) the whole data set, in [-1, 1]
+    schedule   a NoiseSchedule; t = i / timesteps is read back to the level i, 1..T
+    """
+
+    def __init__(self, x0, *, schedule):
+        check_kind("IdealDenoiser", "schedule", schedule, NoiseSchedule)
+        check_images("IdealDenoiser", "x0", x0)
+        if len(x0) == 0:
+            raise ValueError("IdealDenoiser: x0 holds no sprites; expected (N, C, H, W) with N >= 1")
+        self.x0, self.schedule = x0, schedule
+        self.points = x0.double().flatten(1)  # (N, D)
+
+    def __call__(self, x, t, c=None):
+        """The guess of the noise, like x. t: (B,), () or (1, 1, 1, 1), the level i / timesteps."""
+        if c is not None:
+            raise ValueError("IdealDenoiser: c is a context; give it the sprites of one context instead")
+        i = (torch.as_tensor(t).double().flatten() * self.schedule.timesteps).round().long()
+        i = i.squeeze(0) if len(i) == 1 else i
+        alpha_bar = self.schedule.alpha_bar[self.check("IdealDenoiser", x, i)]
+        x0 = self.guess_x0(x, i).double()
+        eps = (x.double() - spread(alpha_bar.sqrt(), x0) * x0) / spread((1 - alpha_bar).sqrt(), x0)
+        return eps.to(x.dtype)
+
+    def guess_x0(self, x, i):
+        """The average of the sprites weighted by their shares, like x."""
+        average = self.shares(x, i) @ self.points  # (B, D)
+        return average.reshape(x.shape).to(x.dtype)
+
+    def shares(self, x, i):
+        """The probability of each sprite given the noisy picture: (B, N) float64, rows sum to 1.
+
+        x   (B, C, H, W) noisy images
+        i   level, an integer 1..T, or (B,) integers; ValueError names any other
+        """
+        alpha_bar = self.schedule.alpha_bar[self.check("shares", x, i)].reshape(-1, 1)
+        x = x.double().flatten(1)
+        agreement = alpha_bar.sqrt() * (x @ self.points.T)  # (B, N)
+        length = alpha_bar / 2 * (self.points**2).sum(1)
+        return torch.softmax((agreement - length) / (1 - alpha_bar), dim=1)
+
+    def effective_number(self, x, i):
+        """How many sprites are still in the running: 1 / sum(share^2), (B,), from 1 to N."""
+        return 1 / (self.shares(x, i) ** 2).sum(1)
+
+    def check(self, where, x, i):
+        """x and i checked; the levels as a tensor."""
+        check_images(where, "x", x)
+        if x.shape[1:] != self.x0.shape[1:]:
+            raise ValueError(
+                f"{where}: x has shape {tuple(x.shape)}; expected (B, {str(tuple(self.x0.shape[1:]))[1:]}"
+            )
+        return check_levels(where, "i", i, x, self.schedule.timesteps, lowest=1)

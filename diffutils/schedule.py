@@ -1,0 +1,89 @@
+"""Noise schedules: how much of the sprite and how much noise there is at each level.
+
+A schedule is three arrays over the noise levels 0..T, kept in float64 on the CPU. Level 0 is the
+clean sprite by construction: beta[0] = 0, so alpha[0] = alpha_bar[0] = 1.
+
+    beta[i]        variance of the noise that step i adds                      (DDPM, eq. 2)
+    alpha[i]       1 - beta[i], the share of the variance that step i keeps
+    alpha_bar[i]   alpha[1] * ... * alpha[i], the share still signal at i      (DDPM, eq. 4)
+
+Ho et al., "Denoising Diffusion Probabilistic Models", arXiv 2006.11239.
+Learned variances and continuous time are not here.
+"""
+
+import math
+
+import torch
+
+from diffutils.expect import check_count, check_kind
+
+
+class NoiseSchedule:
+    """The arrays `beta`, `alpha`, `alpha_bar`, each (T + 1,) float64, and `timesteps`, the count T.
+
+    beta   the T variances of levels 1..T, each in (0, 1]; beta = 1 leaves no signal
+    Raises ValueError where beta is not a one-dimensional, non-empty list of such numbers.
+    """
+
+    def __init__(self, beta):
+        beta = torch.as_tensor(beta, dtype=torch.float64).cpu()
+        if beta.ndim != 1 or len(beta) == 0:
+            raise ValueError(
+                f"NoiseSchedule: beta has shape {tuple(beta.shape)}; expected (T,) with T >= 1"
+            )
+        if not ((beta > 0) & (beta <= 1)).all():
+            raise ValueError(
+                f"NoiseSchedule: beta lies in {beta.min():.3g}..{beta.max():.3g}; "
+                "expected variances above 0 and at most 1"
+            )
+        self.timesteps = len(beta)
+        self.beta = torch.cat([torch.zeros(1, dtype=torch.float64), beta])  # (T + 1,)
+        self.alpha = 1 - self.beta
+        self.alpha_bar = self.alpha.cumprod(0)
+
+    @property
+    def terminal_signal(self):
+        """sqrt(alpha_bar[T]): the share of the sprite's amplitude that is left at the last level."""
+        return math.sqrt(self.alpha_bar[-1])
+
+    def __repr__(self):
+        return f"NoiseSchedule(timesteps={self.timesteps}, terminal_signal={self.terminal_signal:.4f})"
+
+
+def linear_schedule(timesteps=500, beta_start=1e-4, beta_end=0.02):
+    """Variances that grow evenly from beta_start at level 1 to beta_end at level T (DDPM, sec. 4).
+
+    timesteps              the count T, an integer >= 1
+    beta_start, beta_end   variances, above 0 and at most 1
+    """
+    check_count("linear_schedule", "timesteps", timesteps)
+    return NoiseSchedule(torch.linspace(beta_start, beta_end, timesteps, dtype=torch.float64))
+
+
+def cosine_schedule(timesteps=500, offset=0.008, beta_max=0.999):
+    """alpha_bar falls like a squared cosine, gently at both ends (arXiv 2102.09672, eq. 17).
+
+    timesteps   the count T, an integer >= 1
+    offset      keeps the first steps from being too small to matter
+    beta_max    the largest variance of a step, so that a trace of signal stays at level T
+    """
+    check_count("cosine_schedule", "timesteps", timesteps)
+    part = torch.arange(timesteps + 1, dtype=torch.float64) / timesteps
+    alpha_bar = torch.cos((part + offset) / (1 + offset) * math.pi / 2) ** 2
+    return NoiseSchedule((1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=beta_max))
+
+
+def rescale_zero_terminal_snr(schedule):
+    """The same schedule with no signal at all at level T (arXiv 2305.08891, algorithm 1).
+
+    sqrt(alpha_bar) is shifted by its last value, then scaled so that level 1 keeps its own.
+    At level T no sprite can be read from x_T and its noise: `predict_x0` refuses it.
+    Raises ValueError for a schedule of a single level.
+    """
+    check_kind("rescale_zero_terminal_snr", "schedule", schedule, NoiseSchedule)
+    if schedule.timesteps < 2:
+        raise ValueError("rescale_zero_terminal_snr: schedule has 1 level; expected 2 or more")
+    signal = schedule.alpha_bar.sqrt()[1:]
+    signal = (signal - signal[-1]) * signal[0] / (signal[0] - signal[-1])
+    alpha_bar = torch.cat([torch.ones(1, dtype=torch.float64), signal**2])
+    return NoiseSchedule(1 - alpha_bar[1:] / alpha_bar[:-1])
