@@ -1,0 +1,453 @@
+"""Forge game sprites from parts and palettes: 16x16 pixels, five classes, known factors.
+
+A sprite is one part for each slot of its class (body, garment, head, held item ...),
+painted in order on a white grid, and one palette for each colour role that shows.
+The parts are text pictures in art/<class>.txt, the palettes are lines of art/palettes.txt.
+
+Contract: the same seed gives the same bytes on every platform. Only PCG64's raw 64-bit
+numbers and integer arithmetic decide what is drawn. Images are uint8 (n, 16, 16, 3).
+
+    letters  .            transparent (white where nothing covers it)
+             o w i        outline, gleam, pupil
+             S s z ...    one role in three tones: light, mid, shade
+"""
+from __future__ import annotations
+
+import dataclasses
+import functools
+import pathlib
+
+import numpy as np
+
+HEIGHT = 16
+CLASSES = ("hero", "non-hero", "food", "spell", "side-facing")
+SPLITS = ("train", "held_out", "all")
+HELD_OUT_EVERY = 5
+ROLE_LETTERS = {
+    "skin": "Ssz", "hair": "Hhj", "cloth": "Ccd", "trim": "Tty", "main": "Aaq",
+    "accent": "Eef", "metal": "Mmn", "brown": "Bbv", "leaf": "Llg", "fire": "Rrx",
+}
+ROLES = tuple(ROLE_LETTERS)
+LETTERS = ".owi" + "".join(ROLE_LETTERS.values())
+PLAIN_COLOURS = ((255, 255, 255), (44, 22, 48), (255, 250, 235), (28, 20, 40))
+ROLE_OF_LABEL = np.array([-1] * len(PLAIN_COLOURS) + [k for k in range(len(ROLES))
+                                                      for _ in range(3)])
+MAX_SLOTS = 8
+SLOT_FIELDS = tuple(f"slot_{k}" for k in range(MAX_SLOTS))
+FACTORS = np.dtype([(name, np.int16) for name in ("class", *SLOT_FIELDS, *ROLES)])
+ART = pathlib.Path(__file__).parent / "art"
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One text picture, placed on the grid: labels uint8 (16, 16), indices into LETTERS."""
+
+    slot: str
+    name: str
+    labels: np.ndarray
+    where: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassTable:
+    """All legal shapes of one class. S shapes, K slots, 10 roles.
+
+    slots        names of the slots, in the order of painting
+    part_names   for each slot, the names of its parts
+    labels       uint8 (S, 256), each pixel's index into LETTERS
+    parts        int16 (S, K), the part in each slot
+    shows        bool (S, 10), whether a role shows in the shape
+    held_out     bool (S,), whether the shape is kept out of the split "train"
+    sprites      int64 (S,), how many palette choices each shape has
+    """
+
+    name: str
+    slots: tuple[str, ...]
+    part_names: tuple[tuple[str, ...], ...]
+    labels: np.ndarray
+    parts: np.ndarray
+    shows: np.ndarray
+    held_out: np.ndarray
+    sprites: np.ndarray
+
+
+# --- reading the art -----------------------------------------------------------------
+
+
+def read_palettes(path):
+    """Palettes of each role: {role: (names, uint8 (palettes, 3 tones, 3 channels))}."""
+    found = {role: ([], []) for role in ROLES}
+    for number, line in enumerate(pathlib.Path(path).read_text("ascii").splitlines(), 1):
+        words = line.split()
+        if not words or words[0] == "#":
+            continue
+        if len(words) != 6 or words[0] != "palette" or words[1] not in found:
+            raise ValueError(f"{path}:{number}: got {line!r}, expected "
+                             "'palette <role> <name> <light> <mid> <shade>'")
+        names, tones = found[words[1]]
+        names.append(words[2])
+        tones.append([read_colour(word, f"{path}:{number}") for word in words[3:]])
+    empty = [role for role, (names, _) in found.items() if not names]
+    if empty:
+        raise ValueError(f"{path}: no palette for the role {empty[0]!r}")
+    return {role: (tuple(names), np.array(tones, np.uint8))
+            for role, (names, tones) in found.items()}
+
+
+def read_colour(word, where):
+    """'#rrggbb' as a tuple of three integers 0..255."""
+    digits = word[1:]
+    if len(word) != 7 or word[0] != "#" or set(digits) - set("0123456789abcdefABCDEF"):
+        raise ValueError(f"{where}: got the colour {word!r}, expected '#rrggbb'")
+    return tuple(int(digits[i:i + 2], 16) for i in (0, 2, 4))
+
+
+def read_art(path):
+    """The parts of one art file: {class: {slot: [Part, ...]}}, slots in painting order.
+
+    A file holds blocks with blank lines between them; a block is
+
+        part <class> <slot> <name> <row> <column>
+        ..oo..
+        .oSSo.
+
+    A line `slots <class> <slot> <slot> ...` sets the order of painting; without it, the
+    slots are painted in the order in which the file first mentions them.
+    """
+    lines = pathlib.Path(path).read_text("ascii").splitlines()
+    parts, orders = {}, {}
+    number = 0
+    while number < len(lines):
+        words = lines[number].split()
+        where = f"{path}:{number + 1}"
+        number += 1
+        if not words or words[0].startswith("#"):
+            continue
+        if words[0] == "slots" and len(words) > 2:
+            orders[words[1]] = words[2:]
+        elif words[0] == "part":
+            rows = []
+            while number < len(lines) and lines[number].strip():
+                rows.append(lines[number].rstrip())
+                number += 1
+            name, part = read_part(words, rows, where)
+            add_part(parts.setdefault(name, {}), part)
+        else:
+            raise ValueError(f"{where}: got {lines[number - 1]!r}, "
+                             "expected 'part ...', 'slots ...', '# ...' or a blank line")
+    for name, order in orders.items():
+        parts[name] = in_order(parts.get(name, {}), order, f"{path}: slots {name}")
+    return parts
+
+
+def read_part(words, rows, where):
+    """One block as (class, Part); checks the header, the size, the anchor, the letters."""
+    if len(words) != 6 or not (words[4].isdigit() and words[5].isdigit()):
+        raise ValueError(f"{where}: got {' '.join(words)!r}, "
+                         "expected 'part <class> <slot> <name> <row> <column>'")
+    class_, slot, name = words[1:4]
+    row, column = int(words[4]), int(words[5])
+    if class_ not in CLASSES:
+        raise ValueError(f"{where}: got the class {class_!r}, expected one of {CLASSES}")
+    if not rows:
+        raise ValueError(f"{where}: part {name!r} has no picture")
+    width = len(rows[0])
+    for k, text in enumerate(rows):
+        line = f"{where.rpartition(':')[0]}:{int(where.rpartition(':')[2]) + k + 1}"
+        if len(text) != width:
+            raise ValueError(f"{line}: got {len(text)} letters, expected {width} as above")
+        unknown = sorted(set(text) - set(LETTERS))
+        if unknown:
+            raise ValueError(f"{line}: got the letter {unknown[0]!r}, "
+                             f"expected one of {LETTERS!r}")
+    if row + len(rows) > HEIGHT or column + width > HEIGHT:
+        raise ValueError(f"{where}: a picture of {len(rows)}x{width} at row {row}, column "
+                         f"{column} leaves the {HEIGHT}x{HEIGHT} grid")
+    labels = np.zeros((HEIGHT, HEIGHT), np.uint8)
+    labels[row:row + len(rows), column:column + width] = [
+        [LETTERS.index(letter) for letter in text] for text in rows]
+    return class_, Part(slot, name, labels, where)
+
+
+def add_part(slots, part):
+    """Append a part to its slot; a name may come once a slot."""
+    same = [other for other in slots.get(part.slot, []) if other.name == part.name]
+    if same:
+        raise ValueError(f"{part.where}: part {part.name!r} of slot {part.slot!r} "
+                         f"was drawn before, at {same[0].where}")
+    slots.setdefault(part.slot, []).append(part)
+
+
+def in_order(slots, order, where):
+    """The slots in the order of painting; the order must name each slot once."""
+    if sorted(order) != sorted(slots):
+        raise ValueError(f"{where}: got {sorted(order)}, but the slots drawn are "
+                         f"{sorted(slots)}")
+    return {slot: slots[slot] for slot in order}
+
+
+# --- the grammar ---------------------------------------------------------------------
+
+
+@functools.cache
+def palettes():
+    """{role: (names, uint8 (palettes, 3, 3))} from art/palettes.txt, read once."""
+    return read_palettes(ART / "palettes.txt")
+
+
+@functools.cache
+def palette_counts():
+    """int64 (10,), how many palettes each role has."""
+    return np.array([len(palettes()[role][0]) for role in ROLES])
+
+
+@functools.cache
+def class_table(name):
+    """The ClassTable of one class, from art/<name>.txt, built once."""
+    if name not in CLASSES:
+        raise ValueError(f"class_table: got the class {name!r}, expected one of {CLASSES}")
+    path = ART / f"{name}.txt"
+    return build_table(name, read_art(path).get(name, {}), path)
+
+
+def build_table(name, slots, where):
+    """Paint every combination of parts and keep the shapes that look different."""
+    if not 1 <= len(slots) <= MAX_SLOTS:
+        raise ValueError(f"{where}: class {name!r} has {len(slots)} slots, "
+                         f"expected 1..{MAX_SLOTS}")
+    counts = [len(parts) for parts in slots.values()]
+    parts = np.indices(counts).reshape(len(counts), -1).T.astype(np.int16)
+    labels = paint(slots, parts)
+    _, first = np.unique(labels, axis=0, return_index=True)
+    first.sort()
+    parts, labels = parts[first], labels[first]
+    shows = roles_shown(labels)
+    sprites = np.where(shows, palette_counts(), 1).prod(1)
+    names = tuple(tuple(part.name for part in slots[slot]) for slot in slots)
+    return ClassTable(name, tuple(slots), names, labels, parts, shows,
+                      is_held_out(parts, counts), sprites)
+
+
+def paint(slots, parts):
+    """Label maps uint8 (S, 256): later slots cover earlier ones where not transparent."""
+    labels = np.zeros((len(parts), HEIGHT * HEIGHT), np.uint8)
+    for pictures, chosen in zip(slots.values(), parts.T, strict=True):
+        layer = np.stack([part.labels.ravel() for part in pictures])[chosen]
+        labels = np.where(layer > 0, layer, labels)
+    return labels
+
+
+def roles_shown(labels):
+    """bool (S, 10): a role shows in a shape if any pixel has one of its three letters."""
+    return np.stack([(ROLE_OF_LABEL[labels] == k).any(1) for k in range(len(ROLES))], 1)
+
+
+def is_held_out(parts, counts):
+    """bool (S,): the pairs of parts kept out of "train".
+
+    Of the two slots with the most parts, the pair (a, b) is held out if
+    a + b leaves the remainder 4 after division by 5. Each part alone stays in.
+    """
+    a, b = sorted(np.argsort(counts, kind="stable")[::-1][:2]) if len(counts) > 1 else (0, 0)
+    return (parts[:, a] + parts[:, b]) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
+
+
+def count_sprites():
+    """How many different sprites are legal: {class: count, ..., "total": count}."""
+    counts = {name: int(class_table(name).sprites.sum()) for name in CLASSES}
+    return {**counts, "total": sum(counts.values())}
+
+
+# --- drawing -------------------------------------------------------------------------
+
+
+@functools.cache
+def colour_table():
+    """uint8 (10 roles, palettes, 3 tones, 3): every palette; roles with fewer repeat one."""
+    most = palette_counts().max()
+    return np.stack([np.resize(palettes()[role][1], (most, 3, 3)) for role in ROLES])
+
+
+@functools.cache
+def packed_colours():
+    """colour_table and PLAIN_COLOURS with each colour as one little-endian uint32."""
+    def pack(colours):
+        return (np.asarray(colours, np.uint32) << np.array([0, 8, 16], np.uint32)).sum(
+            -1, dtype=np.uint32)
+    return pack(PLAIN_COLOURS), pack(colour_table())
+
+
+def colour_images(labels, choices):
+    """Images uint8 (n, 16, 16, 3) of labels (n, 256) in palettes (n, 10); -1 is unused."""
+    plain, coloured = packed_colours()
+    tones = coloured[np.arange(len(ROLES)), np.maximum(choices, 0)]     # (n, 10, 3)
+    lookup = np.concatenate([np.broadcast_to(plain, (len(labels), len(plain))),
+                             tones.reshape(len(labels), -1)], 1)        # (n, 34)
+    pixels = np.take_along_axis(lookup, labels, 1).astype("<u4")
+    channels = pixels.view(np.uint8).reshape(-1, HEIGHT, HEIGHT, 4)
+    return np.ascontiguousarray(channels[..., :3])
+
+
+def palette_choices(shows, code):
+    """Palettes int16 (n, 10) from a mixed-radix code (n,); -1 where a role is hidden."""
+    choices = np.full(shows.shape, -1, np.int16)
+    code = np.array(code, np.int64)
+    for k, count in enumerate(palette_counts()):
+        choices[:, k] = np.where(shows[:, k], code % count, -1)
+        code = np.where(shows[:, k], code // count, code)
+    return choices
+
+
+def class_factors(table, shape, code):
+    """Structured factors (n,) of the shapes (n,) with palette codes (n,)."""
+    factors = np.full(len(shape), -1, np.int16).astype(FACTORS)
+    factors["class"] = CLASSES.index(table.name)
+    for k in range(len(table.slots)):
+        factors[SLOT_FIELDS[k]] = table.parts[shape, k]
+    for k, column in enumerate(palette_choices(table.shows[shape], code).T):
+        factors[ROLES[k]] = column
+    return factors
+
+
+def shape_index(table, factors):
+    """Which shape of the table each sprite has: int64 (n,); an error names what is not legal."""
+    counts = [len(names) for names in table.part_names]
+    chosen = np.stack([factors[field] for field in SLOT_FIELDS[:len(counts)]], 1)
+    bad = ((chosen < 0) | (chosen >= counts)).any(1)
+    known = np.full(np.prod(counts), -1)
+    known[np.ravel_multi_index(table.parts.T, counts)] = np.arange(len(table.parts))
+    shape = np.where(bad, -1, known[np.ravel_multi_index(chosen.T, counts, mode="clip")])
+    if (shape < 0).any():
+        wrong = chosen[shape < 0][0].tolist()
+        raise ValueError(f"render: factors has the parts {wrong} for class {table.name!r}, "
+                         f"expected a legal shape with parts below {counts}")
+    return shape
+
+
+def render(factors):
+    """Images uint8 (n, 16, 16, 3) of factors (n,), a structured array as forge_sprites gives.
+
+    ValueError if factors is not such an array or names a sprite that the grammar lacks.
+    """
+    if getattr(factors, "dtype", None) != FACTORS:
+        raise ValueError("render: factors must be a structured array as forge_sprites "
+                         f"returns, got {type(factors).__name__}")
+    factors = np.atleast_1d(factors)
+    images = np.empty((len(factors), HEIGHT, HEIGHT, 3), np.uint8)
+    if not np.isin(factors["class"], range(len(CLASSES))).all():
+        raise ValueError("render: factors has a class outside 0..4")
+    for k in np.unique(factors["class"]):
+        rows = np.flatnonzero(factors["class"] == k)
+        table = class_table(CLASSES[k])
+        shape = shape_index(table, factors[rows])
+        choices = np.stack([factors[role][rows] for role in ROLES], 1)
+        check_choices(table.shows[shape], choices)
+        images[rows] = colour_images(table.labels[shape], choices)
+    return images
+
+
+def check_choices(shows, choices):
+    """Each role that shows needs a palette of its own; each that does not, -1."""
+    legal = np.where(shows, (choices >= 0) & (choices < palette_counts()), choices == -1)
+    if not legal.all():
+        row, k = np.argwhere(~legal)[0]
+        raise ValueError(f"render: factors has {ROLES[k]} = {choices[row, k]}, expected "
+                         + (f"0..{palette_counts()[k] - 1}" if shows[row, k]
+                            else "-1: the role does not show"))
+
+
+# --- sampling ------------------------------------------------------------------------
+
+
+def forge_sprites(n, seed, *, split="train", classes=None):
+    """Draw n different sprites with the factors they were drawn from.
+
+    n        how many, 0 or more
+    seed     0 or more; the same seed gives the same bytes, and a larger n only adds to them
+    split    "train", "held_out" (pairs of parts that "train" never has) or "all"
+    classes  names out of CLASSES; None means all five, in the course's order
+    Returns images uint8 (n, 16, 16, 3), contexts float32 (n, 5) one-hot in the order of
+    CLASSES, and factors, a structured array (n,) of int16: "class", "slot_0" .. "slot_7"
+    and one field a role; -1 where a slot or a role does not apply.
+    Classes take turns, so their counts differ by one at most. Shapes are equally likely,
+    then the palettes of a shape are. ValueError for wrong arguments, and when a class has
+    fewer sprites in the split than are asked for.
+    """
+    check_count("n", n)
+    check_count("seed", seed)
+    if split not in SPLITS:
+        raise ValueError(f"forge_sprites: split is {split!r}, expected one of {SPLITS}")
+    names = check_classes(classes)
+    factors = np.empty(n, FACTORS)
+    for k, name in enumerate(names):
+        share = len(range(k, n, len(names)))
+        factors[k::len(names)] = draw_class(class_table(name), share, seed, split)
+    contexts = np.eye(len(CLASSES), dtype=np.float32)[factors["class"]]
+    return render(factors), contexts, factors
+
+
+def check_count(name, value):
+    """An integer, 0 or more."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+        raise ValueError(f"forge_sprites: {name} is {value!r}, expected an integer 0 or more")
+
+
+def check_classes(classes):
+    """The class names asked for; None means all."""
+    if classes is None:
+        return CLASSES
+    names = (classes,) if isinstance(classes, str) else tuple(classes)
+    if not names or len(set(names)) != len(names) or not set(names) <= set(CLASSES):
+        raise ValueError(f"forge_sprites: classes is {classes!r}, expected different names "
+                         f"out of {CLASSES}")
+    return names
+
+
+def draw_class(table, n, seed, split):
+    """Factors (n,) of n different sprites of one class."""
+    in_split = {"all": np.ones_like(table.held_out), "train": ~table.held_out,
+                "held_out": table.held_out}[split]
+    shapes = np.flatnonzero(in_split)
+    available = int(table.sprites[shapes].sum())
+    if n > available:
+        raise ValueError(f"forge_sprites: n asks for {n} different sprites of class "
+                         f"{table.name!r}, split {split!r} has {available}")
+    stream = np.random.PCG64(np.random.SeedSequence([seed, CLASSES.index(table.name)]))
+    ids = draw_ids(table.sprites[shapes], n, stream)
+    ends = np.cumsum(table.sprites[shapes])
+    place = np.searchsorted(ends, ids, side="right")
+    code = ids - (ends - table.sprites[shapes])[place]
+    return class_factors(table, shapes[place], code)
+
+
+def draw_ids(sprites, n, stream, rounds=16):
+    """n different sprite numbers below sprites.sum(): uniform in shape, then in palettes.
+
+    sprites holds the number of sprites of each shape. Repeats are dropped and drawn again;
+    what is still missing after the rounds comes from a shuffle of all numbers.
+    """
+    starts = np.cumsum(sprites) - sprites
+    ids = np.empty(0, np.int64)
+    for _ in range(rounds):
+        if len(ids) >= n:
+            break
+        raw = stream.random_raw(2 * max(n - len(ids), 1024)).reshape(-1, 2)
+        shape = (raw[:, 0] % np.uint64(len(sprites))).astype(np.int64)
+        code = (raw[:, 1] % sprites[shape].astype(np.uint64)).astype(np.int64)
+        ids = keep_first(np.concatenate([ids, starts[shape] + code]))
+    else:
+        shuffled = np.argsort(stream.random_raw(int(sprites.sum())), kind="stable")
+        ids = keep_first(np.concatenate([ids, shuffled]))
+    return ids[:n]
+
+
+def keep_first(numbers):
+    """The numbers without repeats, in the order of first appearance."""
+    _, first = np.unique(numbers, return_index=True)
+    return numbers[np.sort(first)]
+
+
+def bob():
+    """Bob, the hero on the cover: uint8 (16, 16, 3), the same in every lesson."""
+    factors = np.full(1, -1, np.int16).astype(FACTORS)
+    return render(factors)[0]
