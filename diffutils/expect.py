@@ -13,16 +13,14 @@ import torch
 def check_kind(where, name, value, kind):
     """`value` is an instance of `kind`."""
     if not isinstance(value, kind):
-        raise TypeError(
-            f"{where}: {name} is a {type(value).__name__}; expected a {kind.__name__}"
-        )
+        raise TypeError(f"{where}: {name} is a {type(value).__name__}; expected a {kind.__name__}")
 
 
 def check_callable(where, name, value):
     """`value` can be called like a network, nn_model(x, t, c=None)."""
     if not callable(value):
         raise TypeError(
-            f"{where}: {name} is a {type(value).__name__}; expected something to call as {name}(x, t)"
+            f"{where}: {name} is a {type(value).__name__}; expected a network, {name}(x, t, c=None)"
         )
 
 
@@ -46,7 +44,7 @@ def check_images(where, name, x):
     """`x` is a floating-point tensor (B, C, H, W)."""
     check_kind(where, name, x, torch.Tensor)
     if not x.is_floating_point():
-        raise TypeError(f"{where}: {name} holds {x.dtype}; expected floating-point images in [-1, 1]")
+        raise TypeError(f"{where}: {name} holds {x.dtype}; expected floats in [-1, 1]")
     if x.ndim != 4:
         raise ValueError(f"{where}: {name} has shape {tuple(x.shape)}; expected (B, C, H, W)")
 
@@ -62,7 +60,7 @@ def check_like(where, name, value, other_name, other):
 
 
 def check_levels(where, name, i, x, timesteps, lowest=0):
-    """Levels as a CPU tensor, () for one integer or (B,) for one an image, all in lowest..timesteps."""
+    """Levels, all in lowest..timesteps, as a CPU tensor: () for one integer, (B,) for one an image."""
     if isinstance(i, bool) or not isinstance(i, (Integral, torch.Tensor)):
         raise TypeError(f"{where}: {name} is {i!r}; expected an integer level or a tensor of them")
     i = torch.as_tensor(i).cpu()

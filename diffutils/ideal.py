@@ -28,14 +28,16 @@ class IdealDenoiser:
         check_kind("IdealDenoiser", "schedule", schedule, NoiseSchedule)
         check_images("IdealDenoiser", "x0", x0)
         if len(x0) == 0:
-            raise ValueError("IdealDenoiser: x0 holds no sprites; expected (N, C, H, W) with N >= 1")
+            raise ValueError("IdealDenoiser: x0 holds no sprites; expected (N, C, H, W), N >= 1")
         self.x0, self.schedule = x0, schedule
         self.points = x0.double().flatten(1)  # (N, D)
 
     def __call__(self, x, t, c=None):
         """The guess of the noise, like x. t: (B,), () or (1, 1, 1, 1), the level i / timesteps."""
         if c is not None:
-            raise ValueError("IdealDenoiser: c is a context; give it the sprites of one context instead")
+            raise ValueError(
+                "IdealDenoiser: c is given; make one from that context's sprites instead"
+            )
         i = (torch.as_tensor(t).double().flatten() * self.schedule.timesteps).round().long()
         i = i.squeeze(0) if len(i) == 1 else i
         alpha_bar = self.schedule.alpha_bar[self.check("IdealDenoiser", x, i)]
@@ -68,7 +70,6 @@ class IdealDenoiser:
         """x and i checked; the levels as a tensor."""
         check_images(where, "x", x)
         if x.shape[1:] != self.x0.shape[1:]:
-            raise ValueError(
-                f"{where}: x has shape {tuple(x.shape)}; expected (B, {str(tuple(self.x0.shape[1:]))[1:]}"
-            )
+            expected = ", ".join(str(size) for size in self.x0.shape[1:])
+            raise ValueError(f"{where}: x has shape {tuple(x.shape)}; expected (B, {expected})")
         return check_levels(where, "i", i, x, self.schedule.timesteps, lowest=1)

@@ -40,7 +40,7 @@ def predict_x0(x_t, i, noise, *, schedule):
 
 
 def spread(values, x):
-    """One number for the batch or one an image, () or (B,), shaped to multiply images: (B, 1, 1, 1)."""
+    """One number, (), or one an image, (B,), shaped to multiply images: (1 or B, 1, 1, 1)."""
     return values.to(device=x.device, dtype=x.dtype).reshape(-1, 1, 1, 1)
 
 

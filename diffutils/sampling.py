@@ -26,11 +26,12 @@ def denoise_add_noise(x, i, pred_noise, z, *, schedule):
     returns      like x, at level i - 1; the last step, from level 1, wants z = 0
     The variance is beta (DDPM, sec. 3.2, the first choice), not the smaller one of the posterior.
     """
-    i = check_arguments("denoise_add_noise", "x", x, i, "pred_noise", pred_noise, schedule, lowest=1)
+    where = "denoise_add_noise"
+    i = check_arguments(where, "x", x, i, "pred_noise", pred_noise, schedule, lowest=1)
     if isinstance(z, torch.Tensor):
-        check_like("denoise_add_noise", "z", z, "x", x)
+        check_like(where, "z", z, "x", x)
     else:
-        check_number("denoise_add_noise", "z", z)
+        check_number(where, "z", z)
     beta, alpha, alpha_bar = schedule.beta[i], schedule.alpha[i], schedule.alpha_bar[i]
     if (alpha == 0).any():
         raise ValueError("denoise_add_noise: i names a level without signal (alpha_bar = 0)")
@@ -46,13 +47,14 @@ def denoise_ddim(x, i, i_prev, pred_noise, *, schedule):
     pred_noise    like x, the guess of the unit noise in x
     returns       like x, at level i_prev; at level 0 the guess of the sprite itself
     """
-    level = check_arguments("denoise_ddim", "x", x, i, "pred_noise", pred_noise, schedule, lowest=1)
-    check_count("denoise_ddim", "i_prev", i_prev, lowest=0)
+    where = "denoise_ddim"
+    level = check_arguments(where, "x", x, i, "pred_noise", pred_noise, schedule, lowest=1)
+    check_count(where, "i_prev", i_prev, lowest=0)
     if not (i_prev < level).all():
         raise ValueError(f"denoise_ddim: i_prev is {i_prev}; expected a level below i = {i}")
-    alpha_bar_prev = schedule.alpha_bar[i_prev]
+    alpha_bar = schedule.alpha_bar[i_prev]
     x0 = predict_x0(x, i, pred_noise, schedule=schedule)
-    return spread(alpha_bar_prev.sqrt(), x) * x0 + spread((1 - alpha_bar_prev).sqrt(), x) * pred_noise
+    return spread(alpha_bar.sqrt(), x) * x0 + spread((1 - alpha_bar).sqrt(), x) * pred_noise
 
 
 @dataclass
@@ -162,9 +164,7 @@ def start(where, n_sample, device, nn_model, schedule, height, context, guidance
     x = draw_noise((n_sample, 3, height, height), generator).to(device)
 
     def predict_noise(x, i):
-        return guess_noise(
-            nn_model, x, i, schedule=schedule, context=context, guidance=guidance
-        )
+        return guess_noise(nn_model, x, i, schedule=schedule, context=context, guidance=guidance)
 
     return predict_noise, x
 
@@ -207,8 +207,10 @@ class Keeper:
     def keep(self, i, x, eps):
         """Note the images x at level i and the guess eps."""
         x0 = predict_x0(x, i, eps, schedule=self.schedule)
-        for kept, value in zip((self.levels, self.x, self.eps, self.x0), (i, x, eps, x0), strict=True):
-            kept.append(value)
+        self.levels.append(i)
+        self.x.append(x)
+        self.eps.append(eps)
+        self.x0.append(x0)
 
     def trajectory(self, samples):
         """What was kept, and the samples as level 0."""

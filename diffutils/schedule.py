@@ -43,11 +43,12 @@ class NoiseSchedule:
 
     @property
     def terminal_signal(self):
-        """sqrt(alpha_bar[T]): the share of the sprite's amplitude that is left at the last level."""
+        """sqrt(alpha_bar[T]): the share of the sprite's amplitude left at the last level."""
         return math.sqrt(self.alpha_bar[-1])
 
     def __repr__(self):
-        return f"NoiseSchedule(timesteps={self.timesteps}, terminal_signal={self.terminal_signal:.4f})"
+        signal = f"{self.terminal_signal:.4f}"
+        return f"NoiseSchedule(timesteps={self.timesteps}, terminal_signal={signal})"
 
 
 def linear_schedule(timesteps=500, beta_start=1e-4, beta_end=0.02):

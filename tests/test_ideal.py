@@ -1,0 +1,101 @@
+"""The ideal denoiser against hand-worked numbers, a slow loop, and calculus."""
+
+import math
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from diffutils import IdealDenoiser, linear_schedule, perturb_input
+
+SCHEDULE = linear_schedule()
+
+
+@pytest.fixture
+def sprites(generator):
+    return torch.rand(12, 3, 8, 8, generator=generator) * 2 - 1
+
+
+def noisy(sprites, i, generator):
+    noise = torch.randn(sprites.shape, generator=generator)
+    return perturb_input(sprites, i, noise, schedule=SCHEDULE)
+
+
+def test_shares_of_two_one_pixel_sprites_worked_by_hand():
+    """Sprites -1 and 1, seen at 0.3: the odds are exp(2 sqrt(alpha_bar) 0.3 / (1 - alpha_bar))."""
+    ideal = IdealDenoiser(torch.tensor([-1.0, 1.0]).reshape(2, 1, 1, 1), schedule=SCHEDULE)
+    alpha_bar = float(SCHEDULE.alpha_bar[400])
+    odds = math.exp(2 * math.sqrt(alpha_bar) * 0.3 / (1 - alpha_bar))
+    shares = ideal.shares(torch.full((1, 1, 1, 1), 0.3), 400)
+    assert_close(shares, torch.tensor([[1 / (1 + odds), odds / (1 + odds)]]).double())
+
+
+def test_shares_equal_the_slow_loop(sprites, generator):
+    """BUGS 22: a second, independent oracle, straight from the normal density."""
+    ideal = IdealDenoiser(sprites, schedule=SCHEDULE)
+    for i in (1, 60, 250, 500):
+        alpha_bar = SCHEDULE.alpha_bar[i]
+        for x in noisy(sprites, i, generator)[:3]:
+            normal = torch.distributions.Normal(0.0, (1 - alpha_bar).sqrt())
+            log = torch.stack(
+                [normal.log_prob(x.double() - alpha_bar.sqrt() * s.double()).sum() for s in sprites]
+            )
+            assert_close(ideal.shares(x[None], i)[0], log.softmax(0), rtol=1e-6, atol=1e-9)
+
+
+def test_the_guess_is_the_gradient_of_the_log_density(sprites, generator):
+    """Tweedie: the best guess of the noise is -sqrt(1 - alpha_bar) times the score of p(x_t)."""
+    i, alpha_bar = 300, SCHEDULE.alpha_bar[300]
+    x = noisy(sprites, i, generator)[:1].double().requires_grad_()
+    distance = ((x - alpha_bar.sqrt() * sprites.double()) ** 2).flatten(1).sum(1)
+    torch.logsumexp(-distance / (2 * (1 - alpha_bar)), 0).backward()
+    ideal = IdealDenoiser(sprites, schedule=SCHEDULE)
+    eps = ideal(x.detach(), torch.tensor([i / 500]))
+    assert_close(eps, -(1 - alpha_bar).sqrt() * x.grad, rtol=0, atol=1e-10)
+
+
+def test_no_other_guess_has_a_smaller_error(sprites, generator):
+    """Moving the guess a little, along itself or towards one sprite, makes it worse on average."""
+    x0 = sprites.repeat(300, 1, 1, 1)
+    x_t = noisy(x0, 350, generator)
+    best = IdealDenoiser(sprites, schedule=SCHEDULE).guess_x0(x_t, 350)
+    error = ((best - x0) ** 2).mean()
+    for other in (best * 0.97, best * 1.03, best + 0.02, best * 0.97 + sprites[:1] * 0.03):
+        assert ((other - x0) ** 2).mean() > error
+
+
+def test_the_effective_number_runs_from_1_to_all(sprites, generator):
+    ideal = IdealDenoiser(sprites, schedule=SCHEDULE)
+    assert_close(ideal.effective_number(sprites, 1), torch.ones(12).double())
+    same = IdealDenoiser(sprites[:1].repeat(5, 1, 1, 1), schedule=SCHEDULE)
+    assert_close(same.effective_number(sprites, 500), torch.full((12,), 5.0).double())
+
+
+def test_t_in_all_its_shapes_means_the_same_level(sprites):
+    ideal = IdealDenoiser(sprites, schedule=SCHEDULE)
+    one = ideal(sprites, torch.tensor([[[[0.7]]]]))
+    assert one.dtype == sprites.dtype and one.isfinite().all()
+    assert torch.equal(one, ideal(sprites, torch.full((12,), 0.7)))
+    assert torch.equal(one, ideal(sprites, torch.tensor(0.7)))
+
+
+@pytest.mark.parametrize(
+    ("x", "i", "message"),
+    [
+        (torch.zeros(2, 3, 8, 8), 0, "i has level 0; this schedule has levels 1..500"),
+        (torch.zeros(2, 3, 8, 8), 501, "i has level 501"),
+        (torch.zeros(2, 3, 4, 4), 1, r"x has shape \(2, 3, 4, 4\); expected \(B, 3, 8, 8\)"),
+    ],
+)
+def test_bad_arguments_are_named(sprites, x, i, message):
+    with pytest.raises(ValueError, match="shares: " + message):
+        IdealDenoiser(sprites, schedule=SCHEDULE).shares(x, i)
+
+
+def test_bad_data_sets_are_named(sprites):
+    with pytest.raises(ValueError, match="x0 holds no sprites"):
+        IdealDenoiser(sprites[:0], schedule=SCHEDULE)
+    with pytest.raises(TypeError, match="schedule is a int"):
+        IdealDenoiser(sprites, schedule=500)
+    with pytest.raises(ValueError, match="c is a context"):
+        IdealDenoiser(sprites, schedule=SCHEDULE)(sprites, torch.tensor(1.0), torch.zeros(12, 5))
