@@ -60,7 +60,7 @@ def check_like(where, name, value, other_name, other):
 
 
 def check_levels(where, name, i, x, timesteps, lowest=0):
-    """Levels, all in lowest..timesteps, as a CPU tensor: () for one integer, (B,) for one an image."""
+    """Levels in lowest..timesteps, as a CPU tensor: () for one integer, (B,) for one an image."""
     if isinstance(i, bool) or not isinstance(i, (Integral, torch.Tensor)):
         raise TypeError(f"{where}: {name} is {i!r}; expected an integer level or a tensor of them")
     i = torch.as_tensor(i).cpu()

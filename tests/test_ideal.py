@@ -97,5 +97,5 @@ def test_bad_data_sets_are_named(sprites):
         IdealDenoiser(sprites[:0], schedule=SCHEDULE)
     with pytest.raises(TypeError, match="schedule is a int"):
         IdealDenoiser(sprites, schedule=500)
-    with pytest.raises(ValueError, match="c is a context"):
+    with pytest.raises(ValueError, match="c is given"):
         IdealDenoiser(sprites, schedule=SCHEDULE)(sprites, torch.tensor(1.0), torch.zeros(12, 5))
