@@ -1,0 +1,627 @@
+"""Arrays in, `Figure` out: the pictures of the lessons, each with its text twin.
+
+    show_sprites(images, labels)          sprites on a grid, at an integer scale
+    show_rows(rows, row_labels, ...)      labelled rows of pictures, a caption under each
+    show_maps(maps, labels)               the channels inside a network
+    plot_lines(curves, ...)               curves named at their ends
+    plot_schedules(schedules)             signal and noise over the levels
+    plot_histogram(values, ...)           numbers against the normal curve
+    plot_bars(bars, ...)                  amounts with error bars
+
+A colour means the same everywhere: SIGNAL blue, NOISE orange, IDEAL green, NETWORK purple. They
+are Okabe and Ito's, told apart by colour-blind readers; the purple is darker than theirs.
+Images are (B, C, H, W) floats in [-1, 1] or uint8 (B, H, W, 3); `pixels.to_uint8` is the one map
+between them, never stretched.
+Nothing here computes what a lesson claims: it shows what it is given.
+"""
+
+import base64
+import html
+import io
+import math
+from functools import cache
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure as Canvas
+from PIL import Image, ImageDraw, ImageFont
+
+from diffutils.pixels import to_float, to_uint8
+
+__all__ = [
+    "AVERAGE", "Figure", "IDEAL", "INK", "NETWORK", "NOISE", "OTHER", "QUIET", "SIGNAL",
+    "plot_bars", "plot_histogram", "plot_lines", "plot_schedules", "show_maps", "show_rows",
+    "show_sprites", "style", "to_float", "to_uint8",
+]  # fmt: skip
+
+SIGNAL, NOISE, IDEAL, NETWORK = "#0072B2", "#D55E00", "#009E73", "#AA4499"
+AVERAGE, OTHER = "#E69F00", "#56B4E9"
+INK, QUIET, FAINT = "#222222", "#767676", "#D9D9D9"
+CYCLE = (OTHER, AVERAGE, QUIET, INK)  # for what has no colour of its own
+
+WIDTH = 900  # pixels: 9 inches at 100 dpi
+FONT_PIXELS = 18  # 13 points at 100 dpi
+STYLE = {
+    "figure.figsize": (9, 4),
+    "figure.dpi": 100,
+    "savefig.dpi": 100,
+    "figure.facecolor": "white",
+    "figure.constrained_layout.use": True,
+    "font.family": "DejaVu Sans",
+    "font.size": 13,
+    "axes.titlesize": 15,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 13,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": QUIET,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.prop_cycle": matplotlib.cycler(color=CYCLE),
+    "grid.color": "#EBEBEB",
+    "xtick.labelsize": 12,
+    "ytick.labelsize": 12,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "lines.linewidth": 2.5,
+    "image.interpolation": "nearest",
+    "image.cmap": "gray",
+}
+
+
+def style():
+    """Give every later matplotlib plot the look of the lessons; `lesson.setup` calls it once."""
+    matplotlib.rcParams.update(STYLE)
+
+
+class Figure:
+    """A picture and its text twin: the same facts in words, from the same arrays.
+
+    png    the bytes of a PNG file
+    text   a sentence or two with the key numbers; alternative text, and what nbval compares
+    """
+
+    def __init__(self, png, text):
+        self.png, self.text = png, text
+
+    @property
+    def size(self):
+        """(width, height) in pixels."""
+        return Image.open(io.BytesIO(self.png)).size
+
+    def save(self, path):
+        """Write the PNG file."""
+        Path(path).write_bytes(self.png)
+
+    def __repr__(self):
+        return self.text
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        width, height = self.size
+        return {
+            "text/plain": self.text,
+            "text/html": f'<img src="{data_uri(self.png)}" alt="{html.escape(self.text)}" '
+            f'width="{width}" height="{height}" style="max-width:100%;height:auto">',
+        }
+
+
+# Pictures of sprites -----------------------------------------------------------------------------
+
+
+def show_sprites(images, labels=None, *, columns=None, scale=None, title=None, text=None):
+    """Sprites on a grid, each pixel a crisp square, each with its label beneath.
+
+    images    (B, C, H, W) floats in [-1, 1], or uint8 (B, H, W, 3)
+    labels    B texts, or None
+    columns   pictures a row; by default up to 8, or 16 for many
+    scale     screen pixels a sprite's pixel; by default as many as fit, 2..8
+    title     one line above
+    text      the text twin; by default made from the title and the labels
+
+        show_sprites(x0[:8], labels=["hero"] * 8, title="Eight sprites of the training set")
+    """
+    images = as_bytes("show_sprites", "images", images)
+    check_length("show_sprites", "labels", labels, len(images), "one an image")
+    columns = columns or (len(images) if len(images) <= 8 else 8 if len(images) <= 32 else 16)
+    starts = range(0, len(images), columns)
+    rows = [list(images[k : k + columns]) for k in starts]
+    captions = labels and [list(labels[k : k + columns]) for k in starts]
+    size = "x".join(str(side) for side in images.shape[2:0:-1])
+    shown = f"{len(images)} picture{'s'[: len(images) != 1]} of {size} pixels"
+    auto = sentences(title, shown + (": " + ", ".join(map(str, labels)) if labels else ""))
+    return draw_grid(rows, captions=captions, scale=scale, title=title, text=text or auto)
+
+
+def show_rows(
+    rows, row_labels=None, column_labels=None, *, captions=None, scale=None, title=None, text=None
+):
+    """Labelled rows of pictures, such as Bob at four levels and what a model thinks of each.
+
+    rows            a list of rows; a row is a batch of images as in `show_sprites`, or a list
+                    whose cells are single images (C, H, W) or (H, W, 3), or None for a gap;
+                    a column of gaps is narrow.
+                    Cells of other sizes (8x8, 4x4) are scaled to the same box
+    row_labels      a text a row, left of it
+    column_labels   a text a column, above it; it spreads over the columns whose text is ""
+    captions        texts under the pictures, a list a row; "" or None for none
+    scale, title, text   as in `show_sprites`
+
+        show_rows([x_t, x0_guess], ["at level 250", "the ideal's guess"], captions=[None, shares])
+    """
+    rows = [as_cells("show_rows", row) for row in rows]
+    check_length("show_rows", "row_labels", row_labels, len(rows), "one a row")
+    check_length("show_rows", "captions", captions, len(rows), "one list a row")
+    described = []
+    for k, row in enumerate(rows):
+        said = (captions[k] if captions else None) or [""] * len(row)
+        heads = [*(column_labels or []), *[""] * len(row)]
+        pairs = zip(heads[: len(said)], said, strict=True)
+        cells = [" ".join(filter(None, map(one_line, pair))) for pair in pairs]
+        start = one_line(row_labels[k]) if row_labels else f"row {k + 1}"
+        listed = ", ".join(filter(None, cells)) or f"{len(row)} pictures"
+        described.append(f"{start}: {listed}")
+    auto = sentences(title, *described)
+    return draw_grid(rows, row_labels, column_labels, captions, scale, title, text or auto)
+
+
+def show_maps(maps, labels=None, *, columns=8, limit=None, scale=None, title=None, text=None):
+    """The channels inside a network: white is 0, purple above, dark grey below, on one scale.
+
+    maps    (C, H, W) floats, a tensor or an array, of any range
+    limit   the number that gets the full colour; by default the largest there is
+    the rest as in `show_sprites`
+
+        show_maps(features[0, :8], title="After the first block: 64 maps of 16x16, 8 of them")
+    """
+    maps = np.asarray(maps.detach().cpu() if isinstance(maps, torch.Tensor) else maps, np.float64)
+    if maps.ndim != 3:
+        raise ValueError(f"show_maps: maps has shape {maps.shape}; expected (C, H, W)")
+    limit = limit or np.abs(maps).max() or 1.0
+    part = np.clip(maps / limit, -1, 1)[..., None]
+    above, below = colour_values(NETWORK), colour_values("#333333")
+    colours = 255 + np.maximum(part, 0) * (above - 255) + np.maximum(-part, 0) * (below - 255)
+    auto = sentences(title, f"{len(maps)} maps of {maps.shape[1]}x{maps.shape[2]} numbers")
+    return show_sprites(
+        colours.round().astype(np.uint8), labels,
+        columns=columns, scale=scale, title=title, text=text or auto,
+    )  # fmt: skip
+
+
+# Plots -------------------------------------------------------------------------------------------
+
+
+def plot_lines(
+    curves, *, x_label, y_label, title=None, colours=None, bands=None, dashed=(), marks=None,
+    x_log=False, y_log=False, y_limits=None, text=None,
+):  # fmt: skip
+    """Curves, each named at its end in its own colour; twelve points or fewer get dots.
+
+    curves     {name: (x, y)}, lists of numbers
+    colours    {name: colour}; the others take the next colour
+    bands      {name: (low, high)}, shaded round the curve of that name
+    dashed     names of the curves to draw dashed
+    marks      {text: x}, vertical lines worth naming
+    x_log, y_log   logarithmic axes
+    y_limits   (lowest, highest) of the axis
+    text       the text twin; by default each curve's ends and extremes, two digits
+
+        plot_lines({"training loss": (steps, loss)}, x_label="step", y_label="loss",
+                   colours={"training loss": NETWORK})
+    """
+    colours = with_colours(curves, colours)
+    with matplotlib.rc_context(STYLE):
+        canvas, (axes,) = new_canvas(1, title)
+        for name, (x, y) in curves.items():
+            dots = "o" if len(x) <= 12 else None
+            dash = "--" if name in dashed else "-"
+            axes.plot(x, y, dash, marker=dots, markersize=8, color=colours[name])
+            if name in (bands or {}):
+                axes.fill_between(x, *bands[name], color=colours[name], alpha=0.2, linewidth=0)
+        axes.set(xlabel=x_label, ylabel=y_label)
+        if x_log:
+            axes.set_xscale("log")
+        if y_log:
+            axes.set_yscale("log")
+        if y_limits:
+            axes.set_ylim(*y_limits)
+        for mark, x in (marks or {}).items():
+            axes.axvline(x, color=QUIET, linewidth=1.5, linestyle=":")
+            axes.text(x, 1.0, f" {mark}", transform=axes.get_xaxis_transform(), va="top")
+        name_ends(canvas, axes, {n: (xy[0][-1], xy[1][-1], colours[n]) for n, xy in curves.items()})
+        described = [describe_curve(name, x, y, x_label) for name, (x, y) in curves.items()]
+        return finish(canvas, text or sentences(title, y_label + " by " + x_label, *described))
+
+
+def plot_schedules(schedules, *, title=None, marks=None, text=None):
+    """Signal sqrt(alpha_bar) and noise sqrt(1 - alpha_bar) over the levels; the second one dashed.
+
+    schedules   {name: NoiseSchedule}, one to three of them
+    marks       {text: level}
+
+        plot_schedules({"linear": linear_schedule(), "cosine": cosine_schedule()})
+    """
+    if not 1 <= len(schedules) <= 3:
+        raise ValueError(f"plot_schedules: schedules holds {len(schedules)}; expected 1..3")
+    strokes = ("-", (0, (4, 2)), (0, (1, 1.5)))
+    described = []
+    with matplotlib.rc_context(STYLE):
+        canvas, panels = new_canvas(2, title, height=4.2)
+        for stroke, (name, schedule) in zip(strokes, schedules.items(), strict=False):
+            signal = schedule.alpha_bar.sqrt().numpy()
+            noise = (1 - schedule.alpha_bar).sqrt().numpy()
+            panels[0].plot(signal, linestyle=stroke, color=SIGNAL, label=name)
+            panels[1].plot(noise, linestyle=stroke, color=NOISE, label=name)
+            half = int(np.argmax(signal < noise))
+            described.append(
+                f"{name}: signal from 1 at level 0 to {number(signal[-1])} at level "
+                f"{schedule.timesteps}; noise is more than signal from level {half}"
+            )
+        panels[0].set(title="signal, sqrt(alpha_bar)", xlabel="level", ylim=(-0.03, 1.03))
+        panels[1].set(title="noise, sqrt(1 - alpha_bar), std", xlabel="level", ylim=(-0.03, 1.03))
+        for axes in panels:
+            for mark, level in (marks or {}).items():
+                axes.axvline(level, color=QUIET, linewidth=1.5, linestyle=":")
+                axes.text(level, 0.02, f" {mark}", transform=axes.get_xaxis_transform())
+            if len(schedules) > 1:
+                axes.legend(handlelength=2.6)
+        return finish(canvas, text or sentences(title, *described))
+
+
+def plot_histogram(values, *, x_label="value", title=None, colours=None, limit=4.0, text=None):
+    """The share of numbers in each bin against the normal curve of mean 0 and std 1.
+
+    values   {name: numbers of any shape}, one to three, side by side on the same axes
+    limit    the axis runs from -limit to limit, in bins of limit / 25
+
+        plot_histogram({"Bob at level 500": x_T}, x_label="pixel value")
+    """
+    values = {name: np.asarray(numbers, np.float64).ravel() for name, numbers in values.items()}
+    colours = with_colours(values, colours or dict.fromkeys(values, NOISE))
+    grid = np.linspace(-limit, limit, 401)
+    described = []
+    with matplotlib.rc_context(STYLE):
+        canvas, panels = new_canvas(len(values), title, height=3.8)
+        for axes, (name, numbers) in zip(panels, values.items(), strict=True):
+            bins = np.linspace(-limit, limit, 51)
+            axes.hist(numbers, bins, density=True, color=colours[name], alpha=0.55, linewidth=0)
+            axes.plot(grid, np.exp(-(grid**2) / 2) / math.sqrt(2 * math.pi), color=INK)
+            axes.set(title=name, xlabel=x_label, xlim=(-limit, limit), yticks=[])
+            axes.spines["left"].set_visible(False)
+            within = [100 * np.mean(np.abs(numbers) < k) for k in (1, 2)]
+            described.append(
+                f"{name}: {len(numbers)} numbers, mean {numbers.mean():.2f}, "
+                f"std {numbers.std():.2f}, {within[0]:.0f} % within 1 of zero "
+                f"and {within[1]:.0f} % within 2"
+            )
+        top = max(axes.get_ylim()[1] for axes in panels)
+        for axes in panels:
+            axes.set_ylim(0, top)
+        normal = "The black curve is the normal distribution: 68 % and 95 %"
+        return finish(canvas, text or sentences(title, *described, normal))
+
+
+def plot_bars(bars, *, x_label="", title=None, colours=None, digits=2, text=None):
+    """Amounts as bars from zero with their numbers beside them, and error bars where given.
+
+    bars      {name: value} or {name: (value, error)}; or {panel: {name: ...}}, panels side by side
+    digits    significant digits of the numbers, beside the bars and in the text twin
+
+        plot_bars({"with noise": (4.1, 0.2), "without": (2.2, 0.1)}, x_label="distance")
+    """
+    panels = bars if all(isinstance(v, dict) for v in bars.values()) else {x_label: bars}
+    names = list(dict.fromkeys(name for panel in panels.values() for name in panel))
+    colours = with_colours(names, colours)
+    described = []
+    with matplotlib.rc_context(STYLE | {"axes.grid": False}):
+        canvas, all_axes = new_canvas(len(panels), title, height=1.5 + 0.55 * len(names))
+        for k, (axes, (panel, values)) in enumerate(zip(all_axes, panels.items(), strict=True)):
+            pairs = {n: v if isinstance(v, tuple) else (v, 0) for n, v in values.items()}
+            for row, name in enumerate(names):
+                value, error = pairs.get(name, (0, 0))
+                axes.barh(row, value, color=colours[name], height=0.6)
+                if error:
+                    axes.errorbar(value, row, xerr=error, color=INK, capsize=5, linewidth=2)
+                axes.annotate(
+                    " " + amount(value, error, digits), (value + error, row),
+                    xytext=(4, 0), textcoords="offset points", va="center",
+                )  # fmt: skip
+            top = max(value + error for value, error in pairs.values())
+            axes.set(xlim=(0, (top or 1) * (1.25 + 0.15 * len(panels))), yticks=range(len(names)))
+            axes.set_yticklabels(names if k == 0 else [])
+            axes.set_xlabel(panel)
+            axes.invert_yaxis()
+            axes.tick_params(axis="y", length=0)
+            said = ", ".join(f"{n} {amount(*pair, digits)}" for n, pair in pairs.items())
+            described.append(f"{panel}: {said}" if panel else said)
+        return finish(canvas, text or sentences(title, *described))
+
+
+# What the functions above share ------------------------------------------------------------------
+
+
+def draw_grid(
+    rows, row_labels=None, column_labels=None, captions=None, scale=None, title=None, text=""
+):
+    """Rows of cells, each a uint8 (H, W, 3) array or None, as one picture with its texts."""
+    columns, gap, edge = max(len(row) for row in rows), 10, 8
+    blank = [all(k >= len(row) or row[k] is None for row in rows) for k in range(columns)]
+    side = max(max(cell.shape[:2]) for row in rows for cell in row if cell is not None)
+    left = edge
+    if row_labels:
+        lines = [line for label in row_labels for line in split(label)]
+        left += min(250, max(map(text_width, lines), default=0)) + 16
+    shown = columns - sum(blank)
+    scale = scale or max(2, min(8, (WIDTH - left - gap * columns) // (max(shown, 1) * side)))
+    box = side * scale
+    wide = max(box, 80) if captions or column_labels else box  # room for a caption
+    widths = [32 if empty else wide for empty in blank]
+    places = [left + sum(widths[:k]) + gap * k for k in range(columns)]
+    right = places[-1] + widths[-1]
+
+    labels = [wrap(label, left - edge - 16) for label in row_labels or [""] * len(rows)]
+    heads = column_heads(column_labels or [], places, right)
+    said = [
+        [wrap(caption, wide + gap - 4) for caption in (captions[k] if captions else None) or []]
+        for k in range(len(rows))
+    ]
+    titles = wrap(title, max(right - edge, 400), bigger=3)
+    y = edge + line_height(len(titles), 3) + bool(titles) * 6
+    heads_end = y + line_height(max([len(lines) for _, lines in heads], default=0))
+    heights = [
+        max(box + line_height(max(map(len, row_said), default=0)), line_height(len(label)))
+        for row_said, label in zip(said, labels, strict=True)
+    ]
+    width = max([right, *[edge + text_width(line, 3, True) for line in titles]]) + edge
+    height = heads_end + sum(heights) + gap * (len(rows) - 1) + edge
+    picture = Image.new("RGB", (width, height), "white")
+    pen = ImageDraw.Draw(picture)
+    write(pen, (edge, edge - 2), titles, bigger=3, bold=True)
+    for middle, lines in heads:
+        write(pen, (middle, heads_end - line_height(len(lines)) - 2), lines, "ma")
+    y = heads_end
+    for row, row_said, label, height in zip(rows, said, labels, heights, strict=True):
+        write(pen, (edge, y + max(0, (box - line_height(len(label))) // 2)), label)
+        for k, cell in enumerate(row):
+            if cell is not None:
+                paste(picture, cell, places[k] + (widths[k] - box) // 2, y, box)
+            if k < len(row_said):
+                write(pen, (places[k] + widths[k] // 2, y + box + 3), row_said[k], "ma")
+        y += height + gap
+    return Figure(as_png(picture), text)
+
+
+def column_heads(labels, places, right):
+    """(middle, lines) of each column's text; one may spread over the empty ones after it."""
+    named = [k for k, label in enumerate(labels) if label]
+    heads = []
+    for k, after in zip(named, [*named, len(places)][1:], strict=True):
+        end = places[after] - 10 if after < len(places) else right
+        heads.append(((places[k] + end) // 2, wrap(labels[k], end - places[k] + 6)))
+    return heads
+
+
+def paste(picture, cell, x, y, box):
+    """One cell at the largest integer scale that fits its box, in a thin frame."""
+    factor = max(1, box // max(cell.shape[:2]))
+    image = Image.fromarray(cell).resize(
+        (cell.shape[1] * factor, cell.shape[0] * factor), Image.Resampling.NEAREST
+    )
+    x, y = x + (box - image.width) // 2, y + (box - image.height) // 2
+    ImageDraw.Draw(picture).rectangle(
+        (x - 1, y - 1, x + image.width, y + image.height), outline=FAINT
+    )
+    picture.paste(image, (x, y))
+
+
+@cache
+def font(size, bold=False):
+    """DejaVu Sans, which comes with matplotlib: the same letters on every machine."""
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts/ttf" / name), size)
+
+
+def text_width(text, bigger=0, bold=False):
+    """Pixels that a line takes."""
+    return math.ceil(font(FONT_PIXELS + bigger, bold).getlength(text))
+
+
+def line_height(count, bigger=0):
+    """Pixels that lines take, one below the other."""
+    return count * (FONT_PIXELS + bigger + 6)
+
+
+def split(text):
+    """The lines of a text; none for None or an empty one."""
+    return str(text).split("\n") if text not in (None, "") else []
+
+
+def wrap(text, width, bigger=0):
+    """A text as lines no wider than `width` pixels where its words allow."""
+    lines = []
+    for paragraph in split(text):
+        line = ""
+        for word in paragraph.split(" "):
+            longer = f"{line} {word}" if line else word
+            if line and text_width(longer, bigger) > width:
+                lines.append(line)
+                longer = word
+            line = longer
+        lines.append(line)
+    return lines
+
+
+def write(pen, place, lines, anchor="la", *, bigger=0, bold=False, colour=INK):
+    """Lines of text, the first at `place`; anchor "la" is left, "ma" is centred."""
+    for k, line in enumerate(lines):
+        at = (place[0], place[1] + line_height(k, bigger))
+        pen.text(at, line, fill=colour, font=font(FONT_PIXELS + bigger, bold), anchor=anchor)
+
+
+def as_png(picture):
+    """A Pillow picture as PNG bytes; with 256 colours or fewer as a palette, which is smaller."""
+    if picture.getcolors(256):
+        picture = picture.convert("P", palette=Image.Palette.ADAPTIVE, colors=256)
+    held = io.BytesIO()
+    picture.save(held, "PNG", optimize=True)
+    return held.getvalue()
+
+
+def data_uri(png):
+    """PNG bytes as the address of an <img>."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def as_bytes(where, name, images):
+    """Images as uint8 (B, H, W, 3): floats through the pixel map, greys as three equal channels."""
+    if isinstance(images, torch.Tensor) and images.is_floating_point():
+        images = to_uint8(images)
+    images = np.asarray(images)
+    if images.ndim != 4 or images.dtype != np.uint8 or images.shape[3] not in (1, 3):
+        raise ValueError(
+            f"{where}: {name} has shape {images.shape} and holds {images.dtype}; expected floats "
+            "(B, C, H, W) in [-1, 1] or uint8 (B, H, W, 3)"
+        )
+    if len(images) == 0:
+        raise ValueError(f"{where}: {name} holds no images")
+    return images.repeat(3, axis=3) if images.shape[3] == 1 else images
+
+
+def as_cells(where, row):
+    """A row as a list of uint8 (H, W, 3) or None."""
+    if not isinstance(row, list | tuple):
+        return list(as_bytes(where, "rows", row))
+    return [None if cell is None else as_bytes(where, "rows", cell[None])[0] for cell in row]
+
+
+def check_length(where, name, values, length, meaning):
+    """A list, where there is one, has the length that the pictures ask for."""
+    if values is not None and len(values) != length:
+        raise ValueError(f"{where}: {name} has {len(values)}; expected {length}, {meaning}")
+
+
+def colour_values(colour):
+    """"#rrggbb" as three numbers 0..255."""
+    return np.array([int(colour[k : k + 2], 16) for k in (1, 3, 5)], np.float64)
+
+
+def darker(colour):
+    """The colour, dark enough to be read as text on white."""
+    values = colour_values(colour)
+    light = values @ [0.2126, 0.7152, 0.0722]
+    return "#" + "".join(f"{int(v * min(1, 110 / max(light, 1))):02x}" for v in values)
+
+
+def with_colours(names, colours):
+    """A colour for each name: the one given, else the next of the cycle that is not taken."""
+    given = dict(colours or {})
+    free = [colour for colour in CYCLE if colour not in given.values()] or list(CYCLE)
+    rest = [name for name in names if name not in given]
+    return given | {name: free[k % len(free)] for k, name in enumerate(rest)}
+
+
+def new_canvas(panels, title, height=4.0):
+    """A canvas 9 inches wide with this many axes side by side."""
+    canvas = Canvas(figsize=(9, height))
+    FigureCanvasAgg(canvas)
+    axes = canvas.subplots(1, panels, squeeze=False)[0]
+    if title:
+        canvas.suptitle(title, x=0.01, ha="left", fontsize=16, fontweight="bold")
+    return canvas, axes
+
+
+def name_ends(canvas, axes, ends):
+    """Write each curve's name right of its end, moved apart where two would overlap."""
+    axes.margins(x=0.01)
+    canvas.draw_without_rendering()
+    spots = {n: axes.transData.transform((x, y))[1] for n, (x, y, _) in ends.items()}
+    low, high = axes.transAxes.transform([(0, 0), (1, 1)])[:, 1]
+    order = sorted(spots, key=spots.get)
+    heights = spread_apart([min(max(spots[n], low), high) for n in order], 21)
+    for name, height in zip(order, heights, strict=True):
+        axes.annotate(
+            name, (1.01, (height - low) / (high - low)), xycoords="axes fraction",
+            color=darker(ends[name][2]), va="center", fontweight="bold",
+        )  # fmt: skip
+
+
+def spread_apart(heights, least):
+    """Sorted heights moved as little as needed to lie `least` apart, their middle kept."""
+    groups = []  # (heights placed together)
+    for height in heights:
+        groups.append([height])
+        while len(groups) > 1 and bottom(groups[-1], least) - top(groups[-2], least) < least:
+            last = groups.pop()
+            groups[-1] += last
+    return [bottom(group, least) + k * least for group in groups for k in range(len(group))]
+
+
+def bottom(group, least):
+    """The lowest place of heights that stand together round their mean."""
+    return sum(group) / len(group) - (len(group) - 1) * least / 2
+
+
+def top(group, least):
+    """The highest place of heights that stand together round their mean."""
+    return sum(group) / len(group) + (len(group) - 1) * least / 2
+
+
+def finish(canvas, text):
+    """The canvas as a Figure, in at most 256 colours."""
+    held = io.BytesIO()
+    canvas.savefig(held, format="png", metadata={"Software": None})
+    picture = Image.open(held).convert("RGB")
+    return Figure(as_png(picture.quantize(256, dither=Image.Dither.NONE).convert("RGB")), text)
+
+
+def sentences(*parts):
+    """The parts that are there, each closed with a full stop, as one text."""
+    told = [part.strip() for part in parts if part]
+    return " ".join(part if part[-1] in ".?!" else part + "." for part in told)
+
+
+def one_line(text):
+    """A text without its line breaks; "" for None."""
+    return " ".join(split(text))
+
+
+def number(value, digits=2):
+    """A number in `digits` significant digits, without an exponent where that reads well.
+
+    >>> number(1234.5), number(0.012345), number(250)
+    ('1200', '0.012', '250')
+    """
+    value = float(value)
+    if not math.isfinite(value):
+        return str(value)
+    if value == int(value) and abs(value) < 1e6:
+        return str(int(value))
+    places = digits - 1 - math.floor(math.log10(abs(value)))
+    if not -6 < places < 9:
+        return f"{value:.{digits - 1}e}"
+    return f"{round(value, places):.{max(places, 0)}f}"
+
+
+def amount(value, error, digits):
+    """A number, with its error where there is one: "14.1 ± 0.2"."""
+    if not error:
+        return number(value, digits)
+    places = -math.floor(math.log10(abs(error)))
+    return f"{round(value, places):.{max(places, 0)}f} ± {number(error, 1)}"
+
+
+def describe_curve(name, x, y, x_label):
+    """Where a curve starts, ends, and is lowest and highest, in words."""
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    told = f"{name}: from {number(y[0])} at {x_label} {number(x[0])} "
+    told += f"to {number(y[-1])} at {x_label} {number(x[-1])}"
+    for word, k in (("lowest", int(np.nanargmin(y))), ("highest", int(np.nanargmax(y)))):
+        if k not in (0, len(y) - 1):
+            told += f", {word} {number(y[k])} at {number(x[k])}"
+    return told

@@ -1,0 +1,39 @@
+"""The one pixel map of the project: floats in [-1, 1] inside, bytes 0..255 at the edges.
+
+-1 is 0, +1 is 255, and nothing is ever stretched to fit: the same number has the same grey in
+every picture. Bytes survive the way there and back exactly.
+"""
+
+import numpy as np
+import torch
+
+from diffutils.expect import check_images
+
+
+def to_uint8(x):
+    """Images as bytes to look at: (x + 1) * 127.5, rounded; what lies outside [-1, 1] is clipped.
+
+    x         (B, C, H, W) floats, a tensor on any device
+    returns   uint8 (B, H, W, C), a numpy array
+    Raises ValueError where a number is not finite: a picture would hide it.
+    """
+    check_images("to_uint8", "x", x)
+    if not torch.isfinite(x).all():
+        raise ValueError("to_uint8: x holds numbers that are not finite; expected -1 to 1")
+    values = ((x.detach().double().cpu() + 1) * 127.5).round().clamp(0, 255)
+    return np.ascontiguousarray(values.byte().permute(0, 2, 3, 1).numpy())
+
+
+def to_float(images):
+    """Bytes as images to compute with: images / 127.5 - 1, the inverse of `to_uint8`.
+
+    images    uint8 (B, H, W, C), a numpy array
+    returns   float32 (B, C, H, W), a tensor in [-1, 1]
+    """
+    images = np.asarray(images)
+    if images.dtype != np.uint8:
+        raise TypeError(f"to_float: images holds {images.dtype}; expected uint8 in 0..255")
+    if images.ndim != 4:
+        raise ValueError(f"to_float: images has shape {images.shape}; expected (B, H, W, C)")
+    values = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+    return values.float() / 127.5 - 1
