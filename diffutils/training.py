@@ -1,0 +1,423 @@
+"""Training a network, and keeping what it learned.
+
+    run = fit(nn_model, x0, schedule=schedule, steps=2000)
+    for record in run:          one record a step; the caller owns progress and plots
+        ...
+    run.model                   at any moment the network to sample from
+
+A step is `Run.train_step`: draw sprites, draw levels, draw noise, `perturb_input`, ask the network,
+mean squared error, step (DDPM, arXiv 2006.11239, algorithm 1). What `fit` adds to it:
+- a weight for each level, since the plain error hardly counts the levels where sprites take shape;
+- contexts replaced by zeros, one in ten, so that the network also learns sprites without one
+  (classifier-free guidance, arXiv 2207.12598, algorithm 1);
+- a learning rate that climbs for the first steps and then falls to zero at the end;
+- an average of the weights over the last tenth of the steps, which is what one samples from.
+
+Files are safetensors: nothing in them is ever executed. They are written beside their place and
+then moved there, so that a reader finds the old file or the new one, never half of one.
+"""
+
+import hashlib
+import json
+import math
+import os
+import time
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch.optim.swa_utils import AveragedModel
+
+from diffutils.expect import check_callable, check_count, check_images, check_kind, check_number
+from diffutils.noising import perturb_input
+from diffutils.schedule import NoiseSchedule
+from diffutils.unet import ContextUnet
+
+BANDS = 5
+WARMUP_STEPS = 100
+CONTEXT_DROPOUT = 0.1
+CHECKPOINT_EVERY = 500
+FORMAT = "diffutils-weights-1"
+
+
+@dataclass
+class Record:
+    """What one step of training tells.
+
+    step                counts from 1
+    loss                mean squared error of the guessed noise, unweighted, over the batch
+    loss_by_band        the same over the images in each fifth of the levels, lowest levels first;
+                        nan where the batch had none
+    images_per_second   over the whole run so far
+    seconds             spent training so far
+    """
+
+    step: int
+    loss: float
+    loss_by_band: list
+    images_per_second: float
+    seconds: float
+
+
+def fit(
+    nn_model, x0, *, schedule, contexts=None, steps=None, seconds=None, batch_size=128, seed=0,
+    learning_rate=2e-3, checkpoint=None, accelerator=None,
+):  # fmt: skip
+    """A training run, ready to be iterated over: each turn is one step and gives one `Record`.
+
+    nn_model        the network to train, in place; called as nn_model(x, t, c)
+    x0              (N, 3, H, W) float32 sprites in [-1, 1]; or a function draw(n, generator) that
+                    returns fresh sprites and their contexts (or None), for an endless supply
+    schedule        the NoiseSchedule whose levels 1..T are drawn
+    contexts        (N, n_context) floats, or None to train without
+    steps, seconds  the budget: the run ends, its learning rate at zero, when the first of them is
+                    spent; with neither it goes on at a steady rate until the caller stops it
+    batch_size      sprites a step
+    seed            of every random draw: with `steps`, the same seed gives the same run
+    learning_rate   the highest of the run (AdamW)
+    checkpoint      a file: written every 500 steps and at the end, and gone on from if it is there;
+                    with `steps`, a run gone on with ends bit-equal to one that was never stopped
+    accelerator     accelerate.Accelerator for several devices: each takes its share of the batch
+    Raises ValueError or TypeError naming the argument before any work is done.
+    """
+    return Run(nn_model, x0, schedule, contexts, steps, seconds, batch_size, seed,
+               learning_rate, checkpoint, accelerator)
+
+
+class Run:
+    """The iterable that `fit` returns. It can be left and taken up again at any step."""
+
+    def __init__(self, nn_model, x0, schedule, contexts, steps, seconds, batch_size, seed,
+                 learning_rate, checkpoint, accelerator):
+        check_callable("fit", "nn_model", nn_model)
+        check_kind("fit", "schedule", schedule, NoiseSchedule)
+        check_budget(steps, seconds)
+        check_count("fit", "batch_size", batch_size)
+        self.draw = x0 if callable(x0) else sprite_drawer(x0, contexts)
+        self.schedule, self.steps, self.budget = schedule, steps, seconds
+        self.batch_size, self.seed, self.learning_rate = batch_size, seed, learning_rate
+        self.step, self.seconds, self.accelerator = 0, 0.0, accelerator
+        self.generator = torch.Generator().manual_seed(seed)
+        self.weight = level_weights(schedule)
+        self.averaged = AveragedModel(nn_model, multi_avg_fn=average_last_tenth)
+        self.device = next(nn_model.parameters()).device
+        self.nn_model = nn_model
+        self.optimizer = torch.optim.AdamW(nn_model.parameters(), lr=learning_rate,
+                                           betas=(0.9, 0.99), weight_decay=0.01)
+        if accelerator is not None:
+            self.nn_model = accelerator.prepare(nn_model)
+            self.device = accelerator.device
+        self.checkpoint = None if checkpoint is None else Path(checkpoint)
+        if self.checkpoint is not None and self.checkpoint.exists():
+            load_checkpoint(self.checkpoint, self)
+
+    @property
+    def model(self):
+        """The averaged network: what to sample from, at any moment."""
+        return self.averaged.module
+
+    def __iter__(self):
+        while not self.finished():
+            start = time.perf_counter()
+            error, levels = self.train_step()
+            self.step += 1
+            self.seconds += time.perf_counter() - start
+            self.keep()
+            yield self.record(error, levels)
+
+    def train_step(self):
+        """One step of algorithm 1; returns the error (B,) of each image and its level (B,)."""
+        x0, c = self.draw_batch()
+        i = torch.randint(1, self.schedule.timesteps + 1, (len(x0),), generator=self.generator)
+        noise = torch.randn(x0.shape, generator=self.generator)
+        x0, c, i, noise = self.share(x0, c, i, noise)
+
+        x_t = perturb_input(x0, i, noise, schedule=self.schedule)
+        t = (i / self.schedule.timesteps).to(self.device)
+        pred_noise = self.nn_model(x_t, t, c)
+        error = ((pred_noise - noise) ** 2).mean(dim=(1, 2, 3))
+        loss = (self.weight[i].to(error) * error).mean()
+
+        self.optimizer.zero_grad()
+        self.backward(loss)
+        self.set_learning_rate()
+        self.optimizer.step()
+        self.averaged.update_parameters(unwrap(self.nn_model))
+        return error.detach(), i
+
+    def draw_batch(self):
+        """Sprites (B, 3, H, W) and their contexts, of which one in ten is replaced by zeros."""
+        x0, c = self.draw(self.batch_size, self.generator)
+        if c is not None:
+            kept = torch.rand(len(c), 1, generator=self.generator) >= CONTEXT_DROPOUT
+            c = c * kept
+        return x0, c
+
+    def share(self, *batch):
+        """This process's part of the batch, on its device; levels stay on the CPU, as tables do."""
+        first, count = 0, 1
+        if self.accelerator is not None:
+            first, count = self.accelerator.process_index, self.accelerator.num_processes
+        part = [None if b is None else b[first::count] for b in batch]
+        return [b if b is None or not b.is_floating_point() else b.to(self.device) for b in part]
+
+    def backward(self, loss):
+        if self.accelerator is None:
+            loss.backward()
+        else:
+            self.accelerator.backward(loss)
+
+    def progress(self):
+        """How much of the budget is spent, 0 to 1; 0 forever where there is none."""
+        by_step = 0 if self.steps is None else self.step / self.steps
+        by_time = 0 if self.budget is None else self.seconds / self.budget
+        return min(1.0, max(by_step, by_time))
+
+    def finished(self):
+        return self.progress() >= 1
+
+    def set_learning_rate(self):
+        """Climbs for 100 steps, then falls along a cosine to zero at the end of the budget."""
+        climb = min(1.0, (self.step + 1) / WARMUP_STEPS)
+        fall = 0.5 + 0.5 * math.cos(math.pi * self.progress())
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate * climb * fall
+
+    def record(self, error, levels):
+        if self.accelerator is not None:
+            error = self.accelerator.gather(error)
+            levels = self.accelerator.gather(levels.to(self.device)).cpu()
+        band = (levels - 1) * BANDS // self.schedule.timesteps
+        bands = [error[band == b].mean().item() for b in range(BANDS)]
+        rate = self.step * self.batch_size / self.seconds
+        return Record(self.step, error.mean().item(), bands, rate, self.seconds)
+
+    def keep(self):
+        due = self.step % CHECKPOINT_EVERY == 0 or self.finished()
+        first = self.accelerator is None or self.accelerator.is_main_process
+        if self.checkpoint is not None and due and first:
+            save_checkpoint(self.checkpoint, self)
+
+
+def check_budget(steps, seconds):
+    if steps is not None:
+        check_count("fit", "steps", steps)
+    if seconds is not None:
+        check_number("fit", "seconds", seconds)
+        if seconds <= 0:
+            raise ValueError(f"fit: seconds is {seconds}; expected more than 0")
+
+
+def sprite_drawer(x0, contexts):
+    """The function draw(n, generator) for a fixed set of sprites: n of them, with replacement."""
+    check_images("fit", "x0", x0)
+    if len(x0) == 0 or x0.shape[1] != 3:
+        raise ValueError(f"fit: x0 has shape {tuple(x0.shape)}; expected (N, 3, H, W), N >= 1")
+    if x0.dtype != torch.float32:
+        raise TypeError(f"fit: x0 is {x0.dtype}; expected float32")
+    if not (x0.abs() <= 1).all():
+        raise ValueError(f"fit: x0 reaches from {x0.min():.4g} to {x0.max():.4g}; expected [-1, 1]")
+    if contexts is not None:
+        check_kind("fit", "contexts", contexts, torch.Tensor)
+        if not contexts.is_floating_point():
+            raise TypeError(f"fit: contexts is {contexts.dtype}; expected floating point")
+        if contexts.ndim != 2 or len(contexts) != len(x0):
+            raise ValueError(f"fit: contexts has shape {tuple(contexts.shape)}; "
+                             f"expected ({len(x0)}, n_context), one row a sprite")
+
+    def draw(n, generator):
+        rows = torch.randint(len(x0), (n,), generator=generator)
+        return x0[rows], None if contexts is None else contexts[rows]
+
+    return draw
+
+
+def level_weights(schedule):
+    """How much the error at each level counts, (T + 1,): 1 / alpha_bar, at most 100.
+
+    With it the error of the noise becomes the error of v, the mix of noise and sprite that the
+    network guesses inside (arXiv 2202.00512, sec. 4).
+    """
+    return (1 / schedule.alpha_bar).clamp(max=100).float()
+
+
+def average_last_tenth(averaged, current, count):
+    """The running mean of the weights, each step counting 10 / (n + 10) (arXiv 2312.02696, eq. 12)."""
+    torch._foreach_lerp_(averaged, current, 10 / (float(count) + 10))
+
+
+def unwrap(nn_model):
+    return getattr(nn_model, "module", nn_model)
+
+
+def save_weights(path, nn_model, *, command="", data_checksum="", scores=None, dtype=torch.float32):
+    """Writes a network with all that is needed to use it and to judge it.
+
+    path            the file, ending in .safetensors
+    nn_model        a ContextUnet; its config holds its schedule
+    command         what was run to train it
+    data_checksum   SHA-256 of what it was trained on
+    scores          a dictionary of what was measured of it
+    dtype           float32, or float16 to halve the file
+    """
+    check_kind("save_weights", "nn_model", nn_model, ContextUnet)
+    tensors = {k: v.detach().cpu().to(dtype).contiguous() for k, v in nn_model.state_dict().items()}
+    metadata = {
+        "format": FORMAT,
+        "config": json.dumps(nn_model.config),
+        "command": command,
+        "data_checksum": data_checksum,
+        "scores": json.dumps(scores or {}),
+        "weights_checksum": checksum(tensors),
+    }
+    write_atomically(Path(path), tensors, metadata)
+
+
+def load_weights(path):
+    """The network in a file written by `save_weights` and its schedule, ready to sample from.
+
+    Raises FileNotFoundError where there is no file, ValueError where it is not such a file, is cut
+    short, or its weights do not fit its config or are not those that were written.
+    """
+    tensors, metadata = read_file(path, FORMAT)
+    nn_model = build(path, metadata)
+    check_tensors(path, tensors, nn_model.state_dict())
+    if checksum(tensors) != metadata.get("weights_checksum"):
+        raise ValueError(f"load_weights: {path}: the weights are not those that were written "
+                         "(their checksum differs); copy the file again")
+    nn_model.load_state_dict({k: v.float() for k, v in tensors.items()})
+    nn_model.eval()
+    return nn_model, NoiseSchedule(nn_model.config["beta"])
+
+
+def load_pretrained():
+    """The network that comes with diffutils, and its schedule: (nn_model, schedule)."""
+    return load_weights(pretrained_path())
+
+
+def pretrained_path():
+    """Where the shipped weights lie; their story is in `weights_metadata(pretrained_path())`."""
+    return Path(str(resources.files("diffutils") / "weights" / "sprites.safetensors"))
+
+
+def weights_metadata(path):
+    """What a weights file says of itself: config, command, data_checksum, scores."""
+    _, metadata = read_file(path, FORMAT)
+    unpacked = {key: json.loads(metadata[key]) for key in ("config", "scores")}
+    return {**metadata, **unpacked}
+
+
+def build(path, metadata):
+    """An untrained network after the config in the file, whose numbers are not trusted."""
+    try:
+        config = json.loads(metadata["config"])
+        schedule = NoiseSchedule(config.pop("beta"))
+        sizes = [config["n_context"], config["channels"], *config["blocks"]]
+        if not all(isinstance(n, int) and 0 <= n <= 512 for n in sizes):
+            raise ValueError(f"sizes {sizes}")
+        return ContextUnet(**config, schedule=schedule)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"load_weights: {path}: its config describes no network that can be "
+                         f"built ({error})") from error
+
+
+def check_tensors(path, found, expected):
+    """ValueError naming the first tensor that is missing, unknown, of a wrong shape or not finite."""
+    for name in sorted(set(expected) ^ set(found)):
+        what = "lacks" if name in expected else "has the unknown"
+        raise ValueError(f"load_weights: {path} {what} tensor {name!r}")
+    for name, tensor in found.items():
+        if tensor.shape != expected[name].shape:
+            raise ValueError(f"load_weights: {path}: tensor {name!r} has shape "
+                             f"{tuple(tensor.shape)}; expected {tuple(expected[name].shape)}")
+        if not torch.isfinite(tensor).all():
+            raise ValueError(f"load_weights: {path}: tensor {name!r} has values that are not finite")
+
+
+def checksum(tensors):
+    """SHA-256 over the names and bytes of tensors, or of one tensor such as a data set."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def read_file(path, expected_format):
+    """Tensors and metadata of a safetensors file, or an error that says what is wrong with it."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"load_weights: path is {path}; there is no such file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except (SafetensorError, ValueError, OSError) as error:
+        start = path.open("rb").read(24)
+        raise ValueError(f"load_weights: {path} is no safetensors file, or is cut short: it has "
+                         f"{path.stat().st_size} bytes and starts with {start!r}; "
+                         "fetch it again") from error
+    if metadata.get("format") != expected_format:
+        raise ValueError(f"load_weights: {path} has the format {metadata.get('format')!r}; "
+                         f"expected {expected_format!r}")
+    return tensors, metadata
+
+
+def write_atomically(path, tensors, metadata):
+    """The whole file or none of it: written beside its place, then moved there."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        save_file(tensors, partial, metadata)
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+CHECKPOINT = "diffutils-checkpoint-1"
+
+
+def save_checkpoint(path, run):
+    """All of a run's state: weights, their average, the optimizer's moments, the generator."""
+    tensors = {f"state.{k}": v.contiguous() for k, v in run_state(run).items()}
+    tensors["generator"] = run.generator.get_state()
+    settings = {"step": str(run.step), "seconds": repr(run.seconds), "run": run_settings(run)}
+    write_atomically(path, tensors, {"format": CHECKPOINT, **settings})
+
+
+def load_checkpoint(path, run):
+    """Puts a run back where it was; ValueError where the file belongs to another run."""
+    tensors, metadata = read_file(path, CHECKPOINT)
+    if metadata["run"] != run_settings(run):
+        raise ValueError(f"fit: checkpoint {path} belongs to a run with {metadata['run']}; "
+                         f"this one has {run_settings(run)}")
+    run.generator.set_state(tensors.pop("generator"))
+    run.step, run.seconds = int(metadata["step"]), float(metadata["seconds"])
+    state = run_state(run)
+    check_tensors(path, {k.removeprefix("state."): v for k, v in tensors.items()}, state)
+    for name, tensor in state.items():
+        tensor.copy_(tensors[f"state.{name}"])
+
+
+def run_settings(run):
+    return json.dumps({"steps": run.steps, "batch_size": run.batch_size, "seed": run.seed,
+                       "learning_rate": run.learning_rate})
+
+
+def run_state(run):
+    """Every tensor that a step changes, by name; the moments are made where they are not yet."""
+    nn_model = unwrap(run.nn_model)
+    state = {f"nn_model.{k}": v.detach() for k, v in nn_model.state_dict().items()}
+    state |= {f"averaged.{k}": v.detach() for k, v in run.averaged.state_dict().items()}
+    for name, parameter in nn_model.named_parameters():
+        moments = run.optimizer.state[parameter]
+        if not moments:
+            moments["step"] = torch.zeros(())
+            moments["exp_avg"] = torch.zeros_like(parameter)
+            moments["exp_avg_sq"] = torch.zeros_like(parameter)
+        state |= {f"optimizer.{name}.{k}": v for k, v in moments.items()}
+    return state
