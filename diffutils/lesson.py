@@ -26,6 +26,8 @@ def setup(seed=0, *, threads=None):
     returns   the torch.device to compute on: CUDA, Apple's GPU, or the CPU
     """
     check_count("setup", "seed", seed, lowest=0)
+    if seed >= 2**32:
+        raise ValueError(f"setup: seed is {seed}; expected an integer below 2**32")
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
