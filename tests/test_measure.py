@@ -1,0 +1,97 @@
+"""Measures against numbers worked by hand and against theory."""
+
+import math
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from diffutils import IdealDenoiser, linear_schedule
+from diffutils.measure import (
+    distance_to_average,
+    loss_by_level,
+    mean_and_error,
+    sharpness,
+    variety,
+)
+
+SCHEDULE = linear_schedule()
+
+
+def test_a_network_that_answers_zero_has_loss_1_at_every_level(generator):
+    x0 = torch.rand(100, 3, 16, 16, generator=generator)
+    losses = loss_by_level(lambda x, t: 0 * x, x0, [1, 250, 500], schedule=SCHEDULE)
+    assert_close(losses, torch.ones(3).double(), rtol=0, atol=0.02)
+
+
+def test_the_ideal_denoiser_of_gaussian_data_has_the_loss_of_theory(generator):
+    """Data N(0, s^2): the loss is alpha_bar s^2 / (alpha_bar s^2 + 1 - alpha_bar)."""
+    x0, levels = 0.5 * torch.randn(400, 3, 8, 8, generator=generator), [50, 200, 400]
+    alpha_bar = SCHEDULE.alpha_bar[levels]
+    expected = alpha_bar * 0.25 / (alpha_bar * 0.25 + 1 - alpha_bar)
+
+    def best(x, t):
+        ab = float(SCHEDULE.alpha_bar[round(float(t) * 500)])
+        return math.sqrt(1 - ab) * x / (ab * 0.25 + 1 - ab)
+
+    assert_close(
+        loss_by_level(best, x0, levels, schedule=SCHEDULE, seed=1), expected, rtol=0.02, atol=0
+    )
+
+
+def test_no_network_is_below_the_floor_of_the_ideal_denoiser(generator):
+    x0 = torch.rand(20, 3, 4, 4, generator=generator) * 2 - 1
+    many = x0.repeat(50, 1, 1, 1)
+    floor = loss_by_level(IdealDenoiser(x0, schedule=SCHEDULE), many, [300, 500], schedule=SCHEDULE)
+    other = loss_by_level(lambda x, t: x * t, many, [300, 500], schedule=SCHEDULE)
+    assert (floor > 0).all() and (floor < other).all()
+
+
+def test_context_reaches_the_network(generator):
+    x0, context = torch.rand(2, 3, 4, 4, generator=generator), torch.ones(2, 5)
+
+    def nn_model(x, t, c=None):
+        return x * 0 + (0 if c is None else 10)
+
+    with_context = loss_by_level(nn_model, x0, [1], schedule=SCHEDULE, context=context)
+    assert with_context > 50 > loss_by_level(nn_model, x0, [1], schedule=SCHEDULE)
+
+
+def test_distance_to_average_by_hand():
+    x0 = torch.tensor([-1.0, 1.0]).reshape(2, 1, 1, 1).expand(2, 3, 4, 4)
+    samples = torch.tensor([0.0, 0.5, -1.0]).reshape(3, 1, 1, 1).expand(3, 3, 4, 4)
+    assert_close(distance_to_average(samples, x0), torch.tensor([0.0, 0.5, 1.0]))
+
+
+def test_variety_by_hand():
+    samples = torch.tensor([0.0, 1.0, 3.0]).reshape(3, 1, 1, 1).expand(3, 3, 4, 4)
+    assert_close(variety(samples), torch.tensor([2.0, 1.5, 2.5]), rtol=1e-3, atol=1e-3)
+    assert float(variety(samples[:1].expand(5, -1, -1, -1)).max()) == pytest.approx(0, abs=1e-3)
+
+
+def test_sharpness_by_hand():
+    stripes = torch.tensor([-1.0, 1.0]).repeat(2).expand(1, 3, 4, 4)
+    assert_close(sharpness(stripes), torch.tensor([1.0]))  # 2 across, 0 down, as many of each
+    assert float(sharpness(torch.ones(1, 3, 4, 4))) == 0
+
+
+def test_mean_and_error_by_hand():
+    assert mean_and_error([1.0, 3.0]) == pytest.approx((2.0, 1.0))
+    assert mean_and_error(torch.ones(9)) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: loss_by_level(None, torch.zeros(1, 3, 4, 4), [1], schedule=SCHEDULE), "nn_model"),
+        (lambda: loss_by_level(abs, torch.zeros(1, 3, 4, 4), [0], schedule=SCHEDULE), "level 0"),
+        (lambda: loss_by_level(abs, torch.zeros(1, 3, 4, 4), [1], schedule=9), "schedule is a int"),
+        (lambda: variety(torch.zeros(1, 3, 4, 4)), "samples holds 1"),
+        (lambda: sharpness(torch.zeros(3, 4, 4)), r"samples has shape \(3, 4, 4\)"),
+        (lambda: distance_to_average([1], torch.zeros(1, 3, 4, 4)), "samples is a list"),
+        (lambda: mean_and_error([1.0]), r"values has shape \(1,\)"),
+    ],
+)
+def test_bad_arguments_are_named(call, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        call()
