@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import pathlib
 
 import numpy as np
@@ -35,6 +36,8 @@ ROLE_OF_LABEL = np.array([-1] * len(PLAIN_COLOURS) + [k for k in range(len(ROLES
 MAX_SLOTS = 8
 SLOT_FIELDS = tuple(f"slot_{k}" for k in range(MAX_SLOTS))
 FACTORS = np.dtype([(name, np.int16) for name in ("class", *SLOT_FIELDS, *ROLES)])
+BOB = {"garment": "cape", "face": "smile", "head": "spiky", "held": "sword",
+       "skin": "fair", "hair": "chestnut", "cloth": "blue", "trim": "gold"}
 ART = pathlib.Path(__file__).parent / "art"
 
 
@@ -77,9 +80,9 @@ class ClassTable:
 def read_palettes(path):
     """Palettes of each role: {role: (names, uint8 (palettes, 3 tones, 3 channels))}."""
     found = {role: ([], []) for role in ROLES}
-    for number, line in enumerate(pathlib.Path(path).read_text("ascii").splitlines(), 1):
+    for number, line in enumerate(read_lines(path), 1):
         words = line.split()
-        if not words or words[0] == "#":
+        if not words or words[0].startswith("#"):
             continue
         if len(words) != 6 or words[0] != "palette" or words[1] not in found:
             raise ValueError(f"{path}:{number}: got {line!r}, expected "
@@ -94,6 +97,15 @@ def read_palettes(path):
             for role, (names, tones) in found.items()}
 
 
+def read_lines(path):
+    """The lines of a plain ASCII file, trailing blanks removed."""
+    lines = pathlib.Path(path).read_bytes().splitlines()
+    for number, line in enumerate(lines, 1):
+        if not line.isascii():
+            raise ValueError(f"{path}:{number}: got {line!r}, expected plain ASCII")
+    return [line.decode("ascii").rstrip() for line in lines]
+
+
 def read_colour(word, where):
     """'#rrggbb' as a tuple of three integers 0..255."""
     digits = word[1:]
@@ -102,8 +114,8 @@ def read_colour(word, where):
     return tuple(int(digits[i:i + 2], 16) for i in (0, 2, 4))
 
 
-def read_art(path):
-    """The parts of one art file: {class: {slot: [Part, ...]}}, slots in painting order.
+def read_art(path, class_):
+    """The parts of one class from its art file: {slot: [Part, ...]}, in painting order.
 
     A file holds blocks with blank lines between them; a block is
 
@@ -114,59 +126,53 @@ def read_art(path):
     A line `slots <class> <slot> <slot> ...` sets the order of painting; without it, the
     slots are painted in the order in which the file first mentions them.
     """
-    lines = pathlib.Path(path).read_text("ascii").splitlines()
-    parts, orders = {}, {}
+    lines = read_lines(path)
+    slots, order = {}, None
     number = 0
     while number < len(lines):
-        words = lines[number].split()
-        where = f"{path}:{number + 1}"
+        words, where = lines[number].split(), f"{path}:{number + 1}"
+        if words and not words[0].startswith("#"):
+            if words[0] not in ("part", "slots") or words[1:2] != [class_]:
+                raise ValueError(f"{where}: got {lines[number]!r}, expected 'part {class_} "
+                                 f"...', 'slots {class_} ...', '# ...' or a blank line")
+            if words[0] == "slots":
+                order = words[2:]
+            else:
+                picture = list(itertools.takewhile(str.strip, lines[number + 1:]))
+                add_part(slots, read_part(words, picture, path, number + 1))
+                number += len(picture)
         number += 1
-        if not words or words[0].startswith("#"):
-            continue
-        if words[0] == "slots" and len(words) > 2:
-            orders[words[1]] = words[2:]
-        elif words[0] == "part":
-            rows = []
-            while number < len(lines) and lines[number].strip():
-                rows.append(lines[number].rstrip())
-                number += 1
-            name, part = read_part(words, rows, where)
-            add_part(parts.setdefault(name, {}), part)
-        else:
-            raise ValueError(f"{where}: got {lines[number - 1]!r}, "
-                             "expected 'part ...', 'slots ...', '# ...' or a blank line")
-    for name, order in orders.items():
-        parts[name] = in_order(parts.get(name, {}), order, f"{path}: slots {name}")
-    return parts
+    return slots if order is None else in_order(slots, order, path)
 
 
-def read_part(words, rows, where):
-    """One block as (class, Part); checks the header, the size, the anchor, the letters."""
-    if len(words) != 6 or not (words[4].isdigit() and words[5].isdigit()):
+def read_part(words, picture, path, number):
+    """One block as a Part; checks the header on line `number`, the size and the letters."""
+    where = f"{path}:{number}"
+    if len(words) != 6 or not (words[4].isdecimal() and words[5].isdecimal()):
         raise ValueError(f"{where}: got {' '.join(words)!r}, "
                          "expected 'part <class> <slot> <name> <row> <column>'")
-    class_, slot, name = words[1:4]
-    row, column = int(words[4]), int(words[5])
-    if class_ not in CLASSES:
-        raise ValueError(f"{where}: got the class {class_!r}, expected one of {CLASSES}")
-    if not rows:
-        raise ValueError(f"{where}: part {name!r} has no picture")
-    width = len(rows[0])
-    for k, text in enumerate(rows):
-        line = f"{where.rpartition(':')[0]}:{int(where.rpartition(':')[2]) + k + 1}"
-        if len(text) != width:
-            raise ValueError(f"{line}: got {len(text)} letters, expected {width} as above")
-        unknown = sorted(set(text) - set(LETTERS))
-        if unknown:
-            raise ValueError(f"{line}: got the letter {unknown[0]!r}, "
-                             f"expected one of {LETTERS!r}")
-    if row + len(rows) > HEIGHT or column + width > HEIGHT:
-        raise ValueError(f"{where}: a picture of {len(rows)}x{width} at row {row}, column "
+    if not picture:
+        raise ValueError(f"{where}: part {words[3]!r} has no picture")
+    row, column, width = int(words[4]), int(words[5]), len(picture[0])
+    if row + len(picture) > HEIGHT or column + width > HEIGHT:
+        raise ValueError(f"{where}: a picture of {len(picture)}x{width} at row {row}, column "
                          f"{column} leaves the {HEIGHT}x{HEIGHT} grid")
+    for k, text in enumerate(picture, number + 1):
+        check_row(text, width, f"{path}:{k}")
     labels = np.zeros((HEIGHT, HEIGHT), np.uint8)
-    labels[row:row + len(rows), column:column + width] = [
-        [LETTERS.index(letter) for letter in text] for text in rows]
-    return class_, Part(slot, name, labels, where)
+    labels[row:row + len(picture), column:column + width] = [
+        [LETTERS.index(letter) for letter in text] for text in picture]
+    return Part(words[2], words[3], labels, where)
+
+
+def check_row(text, width, where):
+    """A row of a picture: as wide as the first, known letters only."""
+    if len(text) != width:
+        raise ValueError(f"{where}: got {len(text)} letters, expected {width} "
+                         "as in the first row")
+    unknown = sorted(set(text) - set(LETTERS))
+    if unknown:
+        raise ValueError(f"{where}: got the letter {unknown[0]!r}, expected one of {LETTERS!r}")
 
 
 def add_part(slots, part):
@@ -178,11 +184,11 @@ def add_part(slots, part):
     slots.setdefault(part.slot, []).append(part)
 
 
-def in_order(slots, order, where):
+def in_order(slots, order, path):
     """The slots in the order of painting; the order must name each slot once."""
     if sorted(order) != sorted(slots):
-        raise ValueError(f"{where}: got {sorted(order)}, but the slots drawn are "
-                         f"{sorted(slots)}")
+        raise ValueError(f"{path}: the line 'slots' names {order}, expected each of "
+                         f"{sorted(slots)} once")
     return {slot: slots[slot] for slot in order}
 
 
@@ -207,14 +213,14 @@ def class_table(name):
     if name not in CLASSES:
         raise ValueError(f"class_table: got the class {name!r}, expected one of {CLASSES}")
     path = ART / f"{name}.txt"
-    return build_table(name, read_art(path).get(name, {}), path)
+    return build_table(name, read_art(path, name), path)
 
 
 def build_table(name, slots, where):
     """Paint every combination of parts and keep the shapes that look different."""
-    if not 1 <= len(slots) <= MAX_SLOTS:
+    if not 2 <= len(slots) <= MAX_SLOTS:
         raise ValueError(f"{where}: class {name!r} has {len(slots)} slots, "
-                         f"expected 1..{MAX_SLOTS}")
+                         f"expected 2..{MAX_SLOTS}")
     counts = [len(parts) for parts in slots.values()]
     parts = np.indices(counts).reshape(len(counts), -1).T.astype(np.int16)
     labels = paint(slots, parts)
@@ -245,10 +251,10 @@ def roles_shown(labels):
 def is_held_out(parts, counts):
     """bool (S,): the pairs of parts kept out of "train".
 
-    Of the two slots with the most parts, the pair (a, b) is held out if
-    a + b leaves the remainder 4 after division by 5. Each part alone stays in.
+    Of the two slots with the most parts, the pair (a, b) is held out if a + b leaves the
+    remainder 4 after division by 5. Each part alone stays in.
     """
-    a, b = sorted(np.argsort(counts, kind="stable")[::-1][:2]) if len(counts) > 1 else (0, 0)
+    a, b = np.argsort(counts, kind="stable")[-2:]
     return (parts[:, a] + parts[:, b]) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
 
 
@@ -449,5 +455,9 @@ def keep_first(numbers):
 
 def bob():
     """Bob, the hero on the cover: uint8 (16, 16, 3), the same in every lesson."""
-    factors = np.full(1, -1, np.int16).astype(FACTORS)
-    return render(factors)[0]
+    table = class_table("hero")
+    parts = [names.index(BOB[slot])
+             for slot, names in zip(table.slots, table.part_names, strict=True)]
+    shape = np.flatnonzero((table.parts == parts).all(1))
+    choices = [palettes()[role][0].index(BOB[role]) if role in BOB else 0 for role in ROLES]
+    return colour_images(table.labels[shape], np.array([choices]))[0]
