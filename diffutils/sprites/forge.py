@@ -455,9 +455,15 @@ def keep_first(numbers):
 
 def bob():
     """Bob, the hero on the cover: uint8 (16, 16, 3), the same in every lesson."""
+    return render(bob_factors())[0]
+
+
+def bob_factors():
+    """What Bob is made of: factors (1,), as `forge_sprites` gives them."""
     table = class_table("hero")
     parts = [names.index(BOB[slot])
              for slot, names in zip(table.slots, table.part_names, strict=True)]
-    shape = np.flatnonzero((table.parts == parts).all(1))
-    choices = [palettes()[role][0].index(BOB[role]) if role in BOB else 0 for role in ROLES]
-    return colour_images(table.labels[shape], np.array([choices]))[0]
+    factors = class_factors(table, np.flatnonzero((table.parts == parts).all(1)), [0])
+    for role in set(ROLES) & set(BOB):
+        factors[role] = palettes()[role][0].index(BOB[role])
+    return factors
