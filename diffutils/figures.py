@@ -469,7 +469,7 @@ def as_png(picture):
     if picture.getcolors(256):
         picture = picture.convert("P", palette=Image.Palette.ADAPTIVE, colors=256)
     held = io.BytesIO()
-    picture.save(held, "PNG", optimize=True)
+    picture.save(held, "PNG", compress_level=6)  # 9 takes 7 times as long for 3 % less
     return held.getvalue()
 
 
