@@ -37,7 +37,7 @@ MAX_SLOTS = 8
 SLOT_FIELDS = tuple(f"slot_{k}" for k in range(MAX_SLOTS))
 FACTORS = np.dtype([(name, np.int16) for name in ("class", *SLOT_FIELDS, *ROLES)])
 BOB = {"garment": "cape", "face": "smile", "head": "spiky", "held": "sword",
-       "skin": "fair", "hair": "chestnut", "cloth": "blue", "trim": "gold"}
+       "skin": "fair", "hair": "ginger", "cloth": "blue", "trim": "gold"}
 ART = pathlib.Path(__file__).parent / "art"
 
 
