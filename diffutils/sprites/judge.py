@@ -31,7 +31,7 @@ import numpy as np
 
 from diffutils.sprites import forge
 
-CLOSEST = 73  # grey levels between the two closest legal sprites, by closest_sprites()
+CLOSEST = 80  # grey levels between the two closest legal sprites, by closest_sprites()
 TOLERANCE = (CLOSEST - 1) // 2
 CHUNK = 64  # pictures at a time
 BANDS = 4  # of 4 rows each
