@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle, silu
 
-from diffutils.expect import check_images, check_kind
+from diffutils.expect import check_kind
 from diffutils.schedule import NoiseSchedule, linear_schedule
 
 GROUPS = 8
@@ -89,6 +89,9 @@ class ContextUnet(nn.Module):
     def check(self, x, t, c):
         """t as (B or 1,) and c as (B or 1, n_context), or an error that names the argument."""
         where = "ContextUnet"
+        check_kind(where, "x", x, torch.Tensor)
+        if not x.is_floating_point():
+            raise TypeError(f"{where}: x holds {x.dtype}; expected floating-point images")
         if x.ndim != 4 or x.shape[1] != 3 or x.shape[2] % 8 or x.shape[3] % 8 or 0 in x.shape:
             raise ValueError(f"{where}: x has shape {tuple(x.shape)}; expected (B, 3, H, W) with "
                              "H and W multiples of 8, such as 8, 16, 24 or 32")

@@ -1,0 +1,232 @@
+"""Trains a network for sampling sprites: `python -m diffutils.train`.
+
+Without arguments it trains what comes with diffutils: forged sprites, all five classes, contexts
+dropped one time in ten. Under `accelerate launch -m diffutils.train` the same command trains on
+one GPU, several, or several machines. What it writes is judged first, and says how it was judged.
+"""
+
+import argparse
+import dataclasses
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from diffutils.sampling import sample_ddim, sample_ddpm
+from diffutils.schedule import linear_schedule
+from diffutils.sprites import count_sprites, forge_sprites
+from diffutils.training import checksum, fit, save_weights
+from diffutils.unet import ContextUnet
+
+MOST_PER_CLASS = 60_000
+SAMPLE_EVERY = 20  # sheets of samples a run
+
+
+@dataclasses.dataclass
+class Sprites:
+    """What a network is trained on: called as draw(n, generator), it gives n sprites and contexts.
+
+    images     list of uint8 (n, H, W, 3), one entry a class; classes are drawn equally often
+    contexts   list of float32 (n, k), likewise
+    factors    the factors of forged sprites, for the judge; None for other sprites
+    """
+
+    images: list
+    contexts: list
+    factors: np.ndarray | None = None
+
+    def __call__(self, n, generator):
+        counts = torch.tensor([len(images) for images in self.images])
+        classes = torch.randint(len(counts), (n,), generator=generator)
+        place = torch.rand(n, generator=generator, dtype=torch.float64)
+        rows = (place * counts[classes]).long().tolist()
+        pairs = list(zip(classes.tolist(), rows, strict=True))
+        x0 = torch.from_numpy(np.stack([self.images[k][row] for k, row in pairs]))
+        c = torch.from_numpy(np.stack([self.contexts[k][row] for k, row in pairs]))
+        return x0.permute(0, 3, 1, 2).float() / 127.5 - 1, c
+
+    def checksum(self):
+        """SHA-256 of all images and contexts."""
+        arrays = enumerate(self.images + self.contexts)
+        return checksum({f"{k:04}": torch.from_numpy(array) for k, array in arrays})
+
+
+def forged(seed):
+    """Forged sprites of the split "train": of each class 60,000, or a quarter of those it has.
+
+    A quarter at most, so that of what a perfect network draws three quarters would be new.
+    """
+    counts = {name: min(MOST_PER_CLASS, count // 4)
+              for name, count in count_sprites().items() if name != "total"}
+    draws = [forge_sprites(n, seed, classes=[name]) for name, n in counts.items()]
+    images, contexts, factors = (list(part) for part in zip(*draws, strict=True))
+    return Sprites(images, contexts, np.concatenate(factors))
+
+
+def loaded(source, height):
+    """The student's own sprites, as `load_sprites` reads them; classes are drawn equally often."""
+    from diffutils.sprites.load import load_sprites
+
+    found = load_sprites(source, height=height)
+    print(found.report, file=sys.stderr)
+    classes = found.contexts.argmax(axis=1)
+    groups = [classes == k for k in np.unique(classes)]
+    return Sprites([found.images[g] for g in groups], [found.contexts[g] for g in groups])
+
+
+def main(arguments=None):
+    options = parse(arguments)
+    accelerator = make_accelerator()
+    first = accelerator is None or accelerator.is_main_process
+    sprites = forged(options.seed) if options.sprites is None else loaded(options.sprites,
+                                                                         options.height)
+    schedule = linear_schedule()
+    torch.manual_seed(options.seed)
+    nn_model = ContextUnet(n_context=sprites.contexts[0].shape[1], schedule=schedule)
+    nn_model.to(accelerator.device if accelerator else options.device)
+    run = fit(nn_model, sprites, schedule=schedule, steps=options.steps, seconds=options.seconds,
+              batch_size=options.batch_size, seed=options.seed,
+              learning_rate=options.learning_rate, checkpoint=options.checkpoint,
+              accelerator=accelerator)
+    try:
+        train(run, options, show=first)
+    except KeyboardInterrupt:
+        print("stopped: keeping what was learned so far", file=sys.stderr)
+    if first:
+        finish(run, sprites, schedule, options)
+
+
+def train(run, options, show):
+    """Steps until the budget is spent, with a bar; a sheet of samples at each twentieth of it."""
+    from tqdm.auto import tqdm
+
+    sheets = int(run.progress() * SAMPLE_EVERY)
+    with tqdm(total=100, unit="%", disable=not show, initial=round(100 * run.progress(), 2),
+              bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}") as bar:
+        for record in run:
+            bar.update(100 * run.progress() - bar.n)
+            bar.set_postfix(step=record.step, loss=f"{record.loss:.4f}",
+                            images_per_second=round(record.images_per_second), refresh=False)
+            if show and options.samples and int(run.progress() * SAMPLE_EVERY) > sheets:
+                sheets = int(run.progress() * SAMPLE_EVERY)
+                save_sheet(run, options, record.step)
+
+
+def save_sheet(run, options, step):
+    """A PNG of 32 samples by 25 DDIM steps, the same noise each time, four times enlarged."""
+    from PIL import Image
+
+    samples = draw(run.model, run.schedule, 32, options, n=25)
+    sheet = grey_levels(samples).reshape(4, 8, *samples.shape[2:], 3)
+    sheet = sheet.transpose(0, 2, 1, 3, 4).reshape(4 * samples.shape[2], -1, 3)
+    folder = Path(options.samples)
+    folder.mkdir(parents=True, exist_ok=True)
+    picture = Image.fromarray(sheet).resize((4 * sheet.shape[1], 4 * sheet.shape[0]), 0)
+    picture.save(folder / f"step_{step:07}.png")
+
+
+def grey_levels(samples):
+    """uint8 (n, H, W, 3) of float samples (n, 3, H, W), -1 to 0 and 1 to 255."""
+    levels = (samples.cpu().clamp(-1, 1) * 127.5 + 127.5).round().byte()
+    return levels.permute(0, 2, 3, 1).numpy()
+
+
+def draw(nn_model, schedule, n_sample, options, n=None, context=None):
+    """Samples by n steps of DDIM, or by all of DDPM's, with a fixed seed; like (n_sample, 3, H, W)."""
+    device = next(nn_model.parameters()).device
+    generator = torch.Generator(device).manual_seed(options.seed)
+    same = {"nn_model": nn_model, "schedule": schedule, "height": options.height,
+            "generator": generator, "context": context, "progress": False}
+    if n is None:
+        return sample_ddpm(n_sample, device, schedule.timesteps, **same)[0]
+    return sample_ddim(n_sample, device, n, **same)[0]
+
+
+def finish(run, sprites, schedule, options):
+    """Judges the averaged network and writes it with its scores."""
+    scores = {"step": run.step, "seconds": round(run.seconds), "batch_size": run.batch_size}
+    if sprites.factors is not None and options.score:
+        scores |= measure(run.model, schedule, sprites.factors, options)
+    command = "python -m diffutils.train " + " ".join(options.command)
+    path = Path(options.output)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_weights(path, run.model, command=command.strip(), data_checksum=sprites.checksum(),
+                 scores=scores, dtype=torch.float16)
+    for name, value in scores.items():
+        print(f"{name:32} {value}")
+    print(f"written: {path}")
+
+
+def measure(nn_model, schedule, training_factors, options):
+    """What the judge says of samples: without context by 500 and 25 steps, and with contexts.
+
+    Shares as "percent (low..high), hits of all", the interval at 95 %.
+    """
+    from diffutils.sprites import judge
+
+    scores, count = {}, options.score
+    contexts = torch.eye(5).repeat(-(-count // 5), 1)[:count]
+    for name, n, c in (("ddpm_500", None, None), ("ddim_25", 25, None),
+                       ("ddpm_500_context", None, contexts), ("ddim_25_context", 25, contexts)):
+        verdict = judge.judge(draw(nn_model, schedule, count, options, n, c))
+        scores[f"{name}_pixels_within"] = f"{100 * verdict.correct.mean():.2f} %"
+        scores[f"{name}_flawless"] = str(judge.flawless(verdict))
+        scores[f"{name}_novel"] = str(judge.novel(verdict, training_factors))
+        scores[f"{name}_held_out"] = str(judge.held_out(verdict))
+        if c is not None:
+            good = verdict.flawless
+            asked = c[torch.from_numpy(good)].argmax(dim=1).numpy()
+            scores[f"{name}_class"] = str(judge.share_of(verdict.class_[good] == asked))
+    return scores
+
+
+def make_accelerator():
+    """accelerate's view of the devices where `accelerate launch` started this; None otherwise."""
+    if not any(name.startswith("ACCELERATE_") for name in os.environ):
+        return None
+    from accelerate import Accelerator
+
+    return Accelerator()
+
+
+def parse(arguments):
+    """The command line, checked; `command` keeps its words for the metadata."""
+    parser = argparse.ArgumentParser(
+        prog="python -m diffutils.train", description=__doc__.split("\n\n", 1)[1],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    add = parser.add_argument
+    add("--output", default="sprites.safetensors", metavar="FILE",
+        help="the weights file to write, with its scores in its metadata")
+    add("--steps", type=int, metavar="N", help="train for N steps; a seed then gives the same run")
+    add("--seconds", type=float, metavar="S",
+        help="train for S seconds (3600 where neither this nor --steps is given)")
+    add("--batch-size", type=int, default=128, metavar="N", help="sprites a step, over all devices")
+    add("--learning-rate", type=float, default=2e-3, metavar="R", help="the highest of the run")
+    add("--seed", type=int, default=0, metavar="N",
+        help="of the sprites, the first weights and every random draw")
+    add("--sprites", metavar="SOURCE",
+        help="your own sprites instead of forged ones: the course's images.npy, a folder of "
+             "pictures with a folder for each class, or a sheet")
+    add("--height", type=int, default=16, metavar="H",
+        help="pixels a side of your own sprites: 8, 16, 24 or 32")
+    add("--checkpoint", metavar="FILE",
+        help="keep the whole state of the run here every 500 steps, and go on from it if it is "
+             "there; delete it to begin anew")
+    add("--samples", metavar="FOLDER", help="write a sheet of 32 samples there, 20 times a run")
+    add("--score", type=int, default=1000, metavar="N",
+        help="how many samples of each kind the judge reads at the end; 0 for none")
+    add("--device", default="cuda" if torch.cuda.is_available() else "cpu",
+        help="where to train; accelerate launch chooses by itself")
+    options = parser.parse_args(arguments)
+    options.command = sys.argv[1:] if arguments is None else list(arguments)
+    if options.steps is None and options.seconds is None:
+        options.seconds = 3600.0
+    if options.sprites is None and options.height != 16:
+        parser.error(f"--height is {options.height}; forged sprites have 16")
+    return options
+
+
+if __name__ == "__main__":
+    main()

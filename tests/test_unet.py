@@ -1,0 +1,150 @@
+"""The network keeps its contract: shapes, contexts, levels, determinism, and clear errors."""
+
+import pathlib
+
+import pytest
+import torch
+
+from diffutils import cosine_schedule
+from diffutils.unet import ContextUnet
+
+LEVELS = (1, 7, 50, 250, 499, 500)
+
+
+@pytest.fixture
+def trained():
+    """A small network whose layers all count, as after training."""
+    torch.manual_seed(0)
+    nn_model = ContextUnet(channels=16)
+    with torch.no_grad():
+        for parameter in nn_model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return nn_model.eval()
+
+
+def noisy(n=3, height=16):
+    return torch.randn(n, 3, height, height, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("height", [8, 16, 24, 32])
+def test_heights_8_16_24_and_32_run(trained, height):
+    x = noisy(height=height)
+    eps = trained(x, torch.tensor([0.2, 0.5, 1.0]))
+    assert eps.shape == x.shape and eps.dtype == torch.float32
+    assert torch.isfinite(eps).all()
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 12, 12), (3, 3, 17, 17), (3, 1, 16, 16), (3, 16, 16),
+                                   (0, 3, 16, 16), (3, 3, 0, 0)])
+def test_a_shape_that_the_network_cannot_take_is_named(trained, shape):
+    with pytest.raises(ValueError, match=r"ContextUnet: x has shape .*expected \(B, 3, H, W\)"):
+        trained(torch.zeros(shape), torch.tensor(0.5))
+
+
+def test_integer_images_are_refused(trained):
+    with pytest.raises(TypeError, match="x holds torch.uint8"):
+        trained(torch.zeros(1, 3, 16, 16, dtype=torch.uint8), torch.tensor(0.5))
+
+
+@pytest.mark.parametrize("t", [torch.tensor([0.5, 0.5]), torch.full((3, 2), 0.5)])
+def test_levels_of_a_wrong_shape_are_named(trained, t):
+    with pytest.raises(ValueError, match="t has shape"):
+        trained(noisy(), t)
+
+
+@pytest.mark.parametrize("t", [-0.1, 1.5, float("nan"), 250.0])
+def test_levels_outside_0_to_1_are_named(trained, t):
+    with pytest.raises(ValueError, match=r"t .*in \[0, 1\]"):
+        trained(noisy(), torch.tensor(t))
+
+
+def test_a_context_of_the_wrong_width_is_named(trained):
+    with pytest.raises(ValueError, match=r"c has shape \(3, 4\); expected \(3, 5\)"):
+        trained(noisy(), torch.tensor(0.5), torch.zeros(3, 4))
+
+
+def test_a_context_for_another_batch_is_named(trained):
+    with pytest.raises(ValueError, match=r"c has shape \(2, 5\)"):
+        trained(noisy(), torch.tensor(0.5), torch.zeros(2, 5))
+
+
+def test_integer_contexts_are_refused(trained):  # BUGS 7
+    with pytest.raises(TypeError, match="c .*torch.int64"):
+        trained(noisy(), torch.tensor(0.5), torch.zeros(3, 5, dtype=torch.int64))
+
+
+def test_fractions_of_a_context_count(trained):  # BUGS 7
+    whole, half = torch.eye(5)[:1], 0.5 * torch.eye(5)[:1]
+    t = torch.tensor(0.5)
+    assert (trained(noisy(), t, whole) - trained(noisy(), t, half)).abs().max() > 1e-4
+
+
+def test_no_context_is_a_context_of_zeros(trained):
+    t = torch.tensor([0.1, 0.5, 0.9])
+    torch.testing.assert_close(trained(noisy(), t), trained(noisy(), t, torch.zeros(3, 5)),
+                               rtol=0, atol=1e-6)
+
+
+def test_one_level_in_the_shape_of_the_snippet_is_the_level_of_every_image(trained):
+    x = noisy()
+    one = trained(x, torch.tensor([0.4])[:, None, None, None])
+    each = trained(x, torch.full((3,), 0.4))
+    torch.testing.assert_close(one, each, rtol=0, atol=1e-5)
+
+
+def test_each_image_is_answered_at_its_own_level(trained):
+    x = noisy()
+    t = torch.tensor([0.1, 0.5, 0.9])
+    together = trained(x, t)
+    for k in range(3):
+        alone = trained(x[k : k + 1], t[k : k + 1])
+        torch.testing.assert_close(together[k : k + 1], alone, rtol=0, atol=1e-5)
+
+
+def test_two_eval_forwards_are_bit_equal(trained):  # BUGS 2
+    x, t, c = noisy(), torch.tensor(0.3), torch.eye(5)[:3]
+    assert torch.equal(trained(x, t, c), trained(x, t, c))
+
+
+def test_every_parameter_used_is_in_the_state_dict(trained):  # BUGS 2
+    again = ContextUnet(channels=16)
+    again.load_state_dict(trained.state_dict())
+    x, t, c = noisy(), torch.tensor(0.3), torch.eye(5)[:3]
+    assert torch.equal(trained(x, t, c), again(x, t, c))
+
+
+def test_every_parameter_learns(trained):
+    trained(noisy(), torch.tensor([0.1, 0.5, 0.9]), torch.eye(5)[:3]).square().mean().backward()
+    assert [n for n, p in trained.named_parameters() if p.grad is None or not p.grad.any()] == []
+
+
+def test_nothing_is_kept_between_batches():  # BUGS 17
+    kinds = {type(module).__name__ for module in ContextUnet().modules()}
+    assert not any("BatchNorm" in kind for kind in kinds)
+
+
+@pytest.mark.parametrize("i", LEVELS)
+def test_an_untrained_network_guesses_the_best_linear_noise(i):
+    """v = 0 at first, so that eps = sqrt(1 - alpha_bar) x."""
+    schedule = cosine_schedule()
+    nn_model = ContextUnet(channels=16, schedule=schedule)
+    x = noisy()
+    expected = (1 - schedule.alpha_bar[i]).sqrt().float() * x
+    torch.testing.assert_close(nn_model(x, torch.tensor(i / 500)), expected, rtol=0, atol=1e-6)
+
+
+def test_the_shipped_architecture_takes_no_arguments_and_fits_in_4_megabytes():
+    nn_model = ContextUnet()
+    half_floats = 2 * sum(p.numel() for p in nn_model.parameters())
+    assert half_floats <= 4e6
+    assert nn_model(noisy(), torch.tensor(0.5)).shape == (3, 3, 16, 16)
+
+
+def test_the_schedule_must_be_a_schedule():
+    with pytest.raises(TypeError, match="schedule"):
+        ContextUnet(schedule=[0.1, 0.2])
+
+
+def test_the_network_is_one_short_file():
+    source = pathlib.Path(__import__("diffutils.unet").unet.__file__)
+    assert len(source.read_text().splitlines()) <= 150
