@@ -1,0 +1,230 @@
+"""Exercises on contexts: leaving them out in training, and guidance in both its conventions."""
+
+import torch
+
+from diffutils.checks.engine import Exercise, Mistake, Misuse, call, outputs
+from diffutils.checks.levels import coefficient, constant, images
+
+# --- context dropout -----------------------------------------------------------------------------
+
+
+def right_drop(c, probability):
+    return c * (torch.rand(len(c), 1) >= probability)
+
+
+def observe_drop(function):
+    """What became of the contexts of 20 batches at two probabilities."""
+    seen = {}
+    for probability in (0.1, 0.4):
+        batches = [drop(function, k, probability) for k in range(20)]
+        check_shape(*batches[0])
+        seen[f"probability {probability}"] = torch.tensor(describe_drop(batches))
+    return seen
+
+
+def drop(function, seed, probability):
+    """200 contexts, none of them 0 anywhere, and the student's answer to them."""
+    c = torch.rand(200, 5, generator=torch.Generator().manual_seed(seed)) + 0.5
+    return c, call(function, c, probability)
+
+
+def check_shape(c, answer):
+    if answer.shape != c.shape:
+        shapes = tuple(answer.shape), tuple(c.shape)
+        raise Misuse("shape", f"it returns shape {shapes[0]} where {shapes[1]} is expected, like c")
+
+
+def describe_drop(batches):
+    """[share dropped whole, in part, scale of the rest, its other changes, share of batches with
+    one fate for all]; a share that one draw a batch decides is told as -1, any or none as 0.
+    """
+    c, answer = (torch.cat(parts).double() for parts in zip(*batches, strict=True))
+    zero = answer == 0
+    whole, part = zero.all(1), zero.any(1) & ~zero.all(1)
+    ratio = (answer / c)[~zero]
+    scale = ratio.median().item() if len(ratio) else 1.0
+    change = (ratio - scale).abs().max().item() if len(ratio) else 0.0
+    fates = [len((answer == 0).all(1).unique()) == 1 for _, answer in batches]
+    one_fate = sum(fates) / len(fates)
+    share = whole.double().mean().item()
+    if one_fate > 0.5 and share > 0:
+        share = -1.0
+    return [share, part.double().mean().item(), scale, change, one_fate]
+
+
+def measure_drop(function):
+    whole, part, scale, *_ = observe_drop(function)["probability 0.1"].tolist()
+    return {"whole": 100 * whole, "part": 100 * part, "scale": scale}
+
+
+CONTEXT_DROPOUT = Exercise(
+    name="context_dropout",
+    right=right_drop,
+    observe=observe_drop,
+    measure=measure_drop,
+    fact="drops {whole:.0f} % of the contexts whole at probability 0.1 and leaves the others alone",
+    tolerance=0.05,
+    relative=False,
+    mistakes=(
+        Mistake(
+            "single-numbers",
+            lambda c, probability: c * (torch.rand_like(c) >= probability),
+            "single numbers are dropped, not whole contexts: {your_part:.0f} % of the sprites have "
+            "lost a part, which is a context that nobody meant",
+        ),
+        Mistake(
+            "keep-for-drop",
+            lambda c, probability: c * (torch.rand(len(c), 1) < probability),
+            "at probability 0.1 you drop {your_whole:.0f} % of the contexts; that is the share to "
+            "keep",
+        ),
+        Mistake(
+            "all-or-none",
+            lambda c, probability: c * (torch.rand(1) >= probability),
+            "one draw decides for the whole batch: all contexts go or all stay. Each sprite needs "
+            "a draw of its own",
+        ),
+        Mistake(
+            "none-dropped",
+            lambda c, probability: c,
+            "nothing is dropped: at probability 0.1 about {right_whole:.0f} % of the contexts "
+            "should go",
+        ),
+        Mistake(
+            "rescaled",
+            lambda c, probability: right_drop(c, probability) / (1 - probability),
+            "the contexts that stay are scaled by {your_scale:.3f}, as dropout layers do; a "
+            "context should stay what it says",
+        ),
+        Mistake(
+            "dropout-layer",
+            lambda c, probability: torch.nn.functional.dropout(c, probability),
+            "this is a dropout layer: it drops single numbers ({your_part:.0f} % of the sprites "
+            "lost a part) and scales the others by {your_scale:.3f}; asked for is whole contexts "
+            "or none",
+        ),
+        Mistake(
+            "scaled-not-drawn",
+            lambda c, probability: c * (1 - probability),
+            "every context is scaled by {your_scale:.2f} and none is dropped; the network has to "
+            "see some sprites with no context at all",
+        ),
+    ),
+)
+
+
+# --- guidance ------------------------------------------------------------------------------------
+
+
+def guide(eps_with, eps_without, w):
+    return eps_without + w * (eps_with - eps_without)
+
+
+def guide_as_paper(eps_with, eps_without, w):
+    return guide(eps_with, eps_without, w + 1)
+
+
+def guidance_probes():
+    return [(f"w = {w}", (images(1), images(2), w), {}) for w in (0, 0.5, 1, 3)]
+
+
+def measure_guidance(function):
+    """How much the two guesses count at w = 0, 1 and 3."""
+
+    def counts(w):
+        one = coefficient(call(function, constant(1), constant(0), w))
+        return one, coefficient(call(function, constant(0), constant(1), w))
+
+    (with_0, without_0), (with_1, without_1), (with_3, without_3) = counts(0), counts(1), counts(3)
+    return {
+        "with_0": with_0, "without_0": without_0, "with_1": with_1, "without_1": without_1,
+        "with_3": with_3, "without_3": without_3, "sum_3": with_3 + without_3,
+    }  # fmt: skip
+
+
+def guidance_mistakes(own):
+    """The bank of one convention; `own` is its right function."""
+    return (
+        Mistake(
+            "reversed",
+            lambda a, b, w: own(b, a, w),
+            "the two guesses are in each other's place: at w = 3 the one with context counts "
+            "{your_with_3:+.1f}, it should count {right_with_3:+.1f}; you steer away from the "
+            "context",
+        ),
+        Mistake(
+            "sum-for-difference",
+            lambda a, b, w: (b if own is guide else a) + w * (a + b),
+            "the guesses are added where their difference is the direction to go: at w = 3 the "
+            "weights sum to {your_sum_3:.0f}, and noise of unit size needs weights that sum to "
+            "{right_sum_3:.0f}",
+        ),
+        Mistake(
+            "direction-alone",
+            lambda a, b, w: w * (a - b),
+            "this is the direction alone; it has to start from one of the guesses: at w = 0 "
+            "nothing is left of the noise",
+        ),
+        Mistake(
+            "unguided-missing",
+            lambda a, b, w: w * a if own is guide else (1 + w) * a,
+            "the guess without context does not come in: at w = 3 it counts {your_without_3:.0f}, "
+            "it should count {right_without_3:.0f}",
+        ),
+        Mistake(
+            "averaged",
+            lambda a, b, w: own(a, b, w) / (1 + w),
+            "the weights are divided by 1 + w: at w = 3 they sum to {your_sum_3:.2f}, they should "
+            "sum to {right_sum_3:.0f}",
+        ),
+        Mistake(
+            "difference-backwards",
+            lambda a, b, w: own(a, b, -w),
+            "the difference is taken the wrong way round: at w = 3 the guess with context counts "
+            "{your_with_3:+.1f}, it should count {right_with_3:+.1f}",
+        ),
+        Mistake(
+            "w-ignored",
+            lambda a, b, w: own(a, b, 1),
+            "w has no effect: at w = 3 the guess with context counts {your_with_3:.0f}, it should "
+            "count {right_with_3:.0f}",
+        ),
+    )
+
+
+GUIDANCE = Exercise(
+    name="guidance",
+    right=guide,
+    observe=outputs(guidance_probes),
+    measure=measure_guidance,
+    fact="ignores the context at w = 0, is the conditional model at w = 1, and at w = 3 counts the "
+    "guess with context {with_3:.0f} times and the one without {without_3:.0f} times",
+    mistakes=(
+        Mistake(
+            "paper-convention",
+            guide_as_paper,
+            "this is the paper's convention, off by one from the one asked for: at w = 0 the guess "
+            "with context counts {your_with_0:.0f}, it should count {right_with_0:.0f}; at w = 1 "
+            "it counts {your_with_1:.0f}, it should count {right_with_1:.0f}",
+        ),
+        *guidance_mistakes(guide),
+    ),
+)
+
+GUIDANCE_AS_PAPER = Exercise(
+    name="guidance",
+    right=guide_as_paper,
+    observe=outputs(guidance_probes),
+    measure=measure_guidance,
+    fact="is the conditional model at w = 0, and at w = 3 counts the guess with context "
+    "{with_3:.0f} times and the one without {without_3:.0f} times",
+    mistakes=(
+        Mistake(
+            "library-convention",
+            guide,
+            "this is the other convention, off by one from the paper's: at w = 0 the guess with "
+            "context counts {your_with_0:.0f}, it should count {right_with_0:.0f}",
+        ),
+        *guidance_mistakes(guide_as_paper),
+    ),
+)

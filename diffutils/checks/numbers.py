@@ -1,0 +1,405 @@
+"""Questions whose answer is a number, each with the wrong numbers that people arrive at.
+
+`number(name, answer)` checks one. All values are computed at the moment of the check, from the
+lessons' schedule; a wrong answer is named but the right number is not told.
+To add a question, add a `Question` to QUESTIONS.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Real
+
+import torch
+
+from diffutils.checks.engine import Result
+from diffutils.schedule import linear_schedule
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A number that is known to be wrong: how one arrives at it, and what to say."""
+
+    name: str
+    value: Callable
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question.
+
+    right       a function without arguments -> the number
+    tolerance   how far off is still right, relative to the number
+    fact        what a right answer is told; {right} is the number
+    """
+
+    name: str
+    text: str
+    right: Callable
+    fact: str
+    wrong: tuple
+    tolerance: float = 0.01
+
+
+def left(i):
+    """The share of the variance that is signal at level i of the lessons' schedule."""
+    return linear_schedule().alpha_bar[i].item()
+
+
+def level_where(signal_share):
+    """The first level at which no more than this share of the variance is signal."""
+    return int((linear_schedule().alpha_bar > signal_share).sum())
+
+
+QUESTIONS = (
+    Question(
+        "numbers-in-a-sprite",
+        "How many numbers does a network get for one sprite of 16 by 16 pixels?",
+        lambda: 16 * 16 * 3,
+        "{right:.0f} numbers: a red, a green and a blue one for every pixel",
+        (
+            Wrong(
+                "colours-forgotten",
+                lambda: 16 * 16,
+                "that is the number of pixels; each has a colour",
+            ),
+            Wrong("one-row", lambda: 16 * 3, "that is one row of pixels only"),
+            Wrong("sides-added", lambda: (16 + 16) * 3, "the sides are multiplied, not added"),
+            Wrong(
+                "with-transparency",
+                lambda: 16 * 16 * 4,
+                "that counts transparency, too; these sprites have three colour channels",
+            ),
+        ),
+        tolerance=0,
+    ),
+    Question(
+        "effective-number-of-two",
+        "Two sprites have a share of one half each, a thousand others have none. How many sprites "
+        "are in the running?",
+        lambda: 2.0,
+        "{right:.0f}: those with no share do not count, however many they are",
+        (
+            Wrong(
+                "head-count",
+                lambda: 1002,
+                "that counts all the sprites in the set, possible or not",
+            ),
+            Wrong("not-inverted", lambda: 0.5, "that is a share; asked for is a number of sprites"),
+            Wrong("one", lambda: 1, "one would be a sprite that is certain; here it is a toss-up"),
+        ),
+    ),
+    Question(
+        "signal-at-250",
+        "At level 250 of 500, what part of the sprite's amplitude is left?",
+        lambda: left(250) ** 0.5,
+        "{right:.3f} of the amplitude, half way in levels",
+        (
+            Wrong(
+                "variance",
+                lambda: left(250),
+                "that is the share of the variance; the amplitude is its square root",
+            ),
+            Wrong(
+                "noise",
+                lambda: (1 - left(250)) ** 0.5,
+                "that is the std of the noise at this level, not what is left of the sprite",
+            ),
+            Wrong(
+                "noise-variance",
+                lambda: 1 - left(250),
+                "that is the variance of the noise at this level, not what is left of the sprite",
+            ),
+            Wrong(
+                "half-way",
+                lambda: 0.5,
+                "half the levels is not half the sprite; close, but look it up in the schedule",
+            ),
+            Wrong(
+                "one-step",
+                lambda: linear_schedule().alpha[250].item() ** 0.5,
+                "that is what step 250 alone keeps; ask for all the steps up to it",
+            ),
+        ),
+    ),
+    Question(
+        "noise-at-125",
+        "What is the std of the noise in a sprite at level 125 of 500?",
+        lambda: (1 - left(125)) ** 0.5,
+        "std {right:.3f}: after a quarter of the levels there is already much more than a quarter",
+        (
+            Wrong(
+                "variance",
+                lambda: 1 - left(125),
+                "that is the variance of the noise; the std is its square root",
+            ),
+            Wrong(
+                "signal",
+                lambda: left(125) ** 0.5,
+                "that is what is left of the sprite, not the noise",
+            ),
+            Wrong(
+                "signal-variance",
+                lambda: left(125),
+                "that is the share of the variance that is signal",
+            ),
+            Wrong(
+                "one-minus-signal",
+                lambda: 1 - left(125) ** 0.5,
+                "amplitudes of sprite and noise do not sum to 1; their squares do",
+            ),
+            Wrong(
+                "one-step",
+                lambda: linear_schedule().beta[125].item() ** 0.5,
+                "that is the noise of step 125 alone",
+            ),
+            Wrong("quarter", lambda: 0.25, "a quarter of the levels is not a quarter of the noise"),
+        ),
+    ),
+    Question(
+        "terminal-signal",
+        "At the last level, 500, what part of the sprite's amplitude is left?",
+        lambda: left(500) ** 0.5,
+        '{right:.3f}: "pure noise" still holds a trace of the sprite',
+        (
+            Wrong(
+                "variance",
+                lambda: left(500),
+                "that is the share of the variance; the amplitude is its square root, and much "
+                "larger",
+            ),
+            Wrong(
+                "nothing",
+                lambda: 0,
+                "so it is often told, but this schedule does not go all the way: something small "
+                "is left",
+            ),
+            Wrong(
+                "noise",
+                lambda: (1 - left(500)) ** 0.5,
+                "that is the std of the noise; asked for is what is left of the sprite",
+            ),
+            Wrong(
+                "one-step",
+                lambda: linear_schedule().alpha[500].item() ** 0.5,
+                "that is what the last step alone keeps",
+            ),
+        ),
+        tolerance=0.02,
+    ),
+    Question(
+        "half-way-level",
+        "At which level of 500 are sprite and noise equally strong?",
+        lambda: level_where(0.5),
+        "level {right:.0f}: well before the middle of the levels",
+        (
+            Wrong(
+                "middle",
+                lambda: 250,
+                "that is the middle of the levels, and the noise is stronger there by far",
+            ),
+            Wrong(
+                "half-amplitude",
+                lambda: level_where(0.25),
+                "there half of the sprite's amplitude is left, but the noise has more than that: "
+                "variances are what sums to 1",
+            ),
+        ),
+    ),
+    Question(
+        "std-of-two-noises",
+        "Noise of std 0.3 is added to noise of std 0.4. What is the std of the sum?",
+        lambda: math.hypot(0.3, 0.4),
+        "{right:.1f}: variances add up, stds do not",
+        (
+            Wrong(
+                "stds-added", lambda: 0.7, "you added the stds; independent noises partly cancel"
+            ),
+            Wrong(
+                "variance",
+                lambda: 0.25,
+                "that is the variance of the sum; its std is the square root",
+            ),
+            Wrong(
+                "mean", lambda: 0.35, "that is the mean of the two; adding noise makes more noise"
+            ),
+            Wrong(
+                "larger",
+                lambda: 0.4,
+                "that is the larger of the two; the smaller one adds something",
+            ),
+        ),
+    ),
+    Question(
+        "convolution-weights",
+        "How many weights has a 3x3 convolution from 3 channels to 64, with its biases?",
+        lambda: sum(p.numel() for p in torch.nn.Conv2d(3, 64, 3).parameters()),
+        "{right:.0f}: a small window for each pair of channels, and a bias for each channel that "
+        "comes out",
+        (
+            Wrong(
+                "biases-forgotten",
+                lambda: 3 * 64 * 9,
+                "the biases are missing, one for each channel that comes out",
+            ),
+            Wrong(
+                "channels-in-forgotten",
+                lambda: 64 * 9 + 64,
+                "each channel that comes out looks at all the channels that come in",
+            ),
+            Wrong(
+                "biases-of-input",
+                lambda: 3 * 64 * 9 + 3,
+                "the biases belong to the channels that come out, not in",
+            ),
+            Wrong(
+                "window-forgotten",
+                lambda: 3 * 64 + 64,
+                "each pair of channels has a window of weights, not a single one",
+            ),
+        ),
+        tolerance=0,
+    ),
+    Question(
+        "untrained-loss",
+        "A network always answers 0. What is its mean squared error against unit noise?",
+        lambda: 1.0,
+        "{right:.0f}, the variance of the noise: a loss below it means that something was learned",
+        (
+            Wrong("zero", lambda: 0, "that would be a perfect guess; the noise is not 0"),
+            Wrong(
+                "half", lambda: 0.5, "no half comes in here: the mean of the squares of unit noise"
+            ),
+            Wrong(
+                "absolute",
+                lambda: math.sqrt(2 / math.pi),
+                "that is the mean absolute value of unit noise; squared differences count "
+                "differently",
+            ),
+            Wrong("numbers", lambda: 768, "that is the sum over a sprite; the loss is a mean"),
+        ),
+    ),
+    Question(
+        "guidance-in-paper-terms",
+        "Here guidance 3 means w = 3 with 1 as the plain conditional model. What is w in the "
+        "paper's convention, where that is 0?",
+        lambda: 2.0,
+        "{right:.0f}: the two conventions differ by one",
+        (
+            Wrong(
+                "same",
+                lambda: 3,
+                "that is the same number; in the paper's convention the conditional model is 0",
+            ),
+            Wrong("wrong-way", lambda: 4, "off by one the wrong way"),
+        ),
+    ),
+    Question(
+        "ddim-speedup",
+        "How many times fewer calls of the network are 25 steps than 500?",
+        lambda: 500 / 25,
+        "{right:.0f} times fewer",
+        (
+            Wrong("inverse", lambda: 25 / 500, "that is the other way round"),
+            Wrong(
+                "difference", lambda: 475, "that is how many calls are saved; asked for is a ratio"
+            ),
+        ),
+    ),
+    Question(
+        "bits-of-1024",
+        "How many yes-or-no questions does it take to name one sprite of 1024 equally likely ones?",
+        lambda: math.log2(1024),
+        "{right:.0f} bits: each question halves those that are left",
+        (
+            Wrong(
+                "nats",
+                lambda: math.log(1024),
+                "that is the natural logarithm; a yes-or-no question halves",
+            ),
+            Wrong(
+                "decimal",
+                lambda: math.log10(1024),
+                "that is the decimal logarithm; a yes-or-no question halves",
+            ),
+            Wrong(
+                "half",
+                lambda: 512,
+                "that leaves one half after the first question; you may go on asking",
+            ),
+            Wrong(
+                "all",
+                lambda: 1024,
+                "that asks for each sprite by itself; a good question rules out half of them at "
+                "once",
+            ),
+            Wrong(
+                "one-by-one",
+                lambda: 1023,
+                "that asks for each sprite by itself; a good question rules out half of them at "
+                "once",
+            ),
+        ),
+    ),
+)
+
+
+def find(name):
+    """The Question of this name; ValueError names those there are."""
+    for question in QUESTIONS:
+        if question.name == name:
+            return question
+    names = ", ".join(question.name for question in QUESTIONS)
+    raise ValueError(f"number: name is {name!r}; expected one of {names}")
+
+
+def question(name):
+    """The text of a question, for the lesson's prose. ValueError for a name that is not there."""
+    return find(name).text
+
+
+def number(name, answer):
+    """The student's answer to a question checked: prints one line, returns a Result.
+
+    name     of a question; ValueError names those there are
+    answer   a number, or None while there is none yet
+    """
+    asked = find(name)
+    mistake, head, text = judge(asked, answer)
+    result = Result(name, mistake is None, mistake, f"{head}: {text}")
+    print(result.message)
+    return result
+
+
+def judge(asked, answer):
+    """(name of the mistake or None, the first words of the line, what to say)."""
+    if answer is None or answer is ...:
+        return "not-done", "not done yet", asked.text
+    if hasattr(answer, "item") and math.prod(answer.shape) == 1:
+        answer = answer.item()
+    if isinstance(answer, bool) or not isinstance(answer, Real) or not math.isfinite(answer):
+        return "type", "not right yet", f"{answer!r} is not a number. {asked.text}"
+    right = asked.right()
+    if close(answer, right, asked.tolerance):
+        return None, "right", asked.fact.format(right=right)
+    for wrong in asked.wrong:
+        if close(answer, wrong.value(), asked.tolerance):
+            return wrong.name, "not right yet", f"{answer:.4g}: {wrong.sentence}"
+    return "unknown", "not right yet", f"{answer:.4g} is {how_far(answer, right)}. {asked.text}"
+
+
+def close(answer, value, tolerance):
+    return abs(answer - value) <= tolerance * abs(value) + 1e-9
+
+
+def how_far(answer, right):
+    """In words: which way and how far, without the number."""
+    if answer * right < 0:
+        return "of the wrong sign"
+    way = "too large" if abs(answer) > abs(right) else "too small"
+    ratio = max(abs(answer), abs(right)) / max(min(abs(answer), abs(right)), 1e-12)
+    words = (
+        "by less than a tenth" if ratio < 1.1 else "by less than half" if ratio < 1.5 else "by far"
+    )
+    return f"{way}, {words}"
