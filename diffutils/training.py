@@ -356,7 +356,8 @@ def read_file(path, expected_format):
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, ValueError, OSError) as error:
-        start = path.open("rb").read(24)
+        with path.open("rb") as file:
+            start = file.read(24)
         raise ValueError(f"load_weights: {path} is no safetensors file, or is cut short: it has "
                          f"{path.stat().st_size} bytes and starts with {start!r}; "
                          "fetch it again") from error

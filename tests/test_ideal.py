@@ -31,7 +31,7 @@ def test_shares_of_two_one_pixel_sprites_worked_by_hand():
 
 
 def test_shares_equal_the_slow_loop(sprites, generator):
-    """BUGS 22: a second, independent oracle, straight from the normal density."""
+    """A second, independent oracle, straight from the normal density."""
     ideal = IdealDenoiser(sprites, schedule=SCHEDULE)
     for i in (1, 60, 250, 500):
         alpha_bar = SCHEDULE.alpha_bar[i]

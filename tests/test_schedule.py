@@ -62,7 +62,6 @@ def test_cosine_schedule_is_that_of_diffusers():
 
 
 def test_rescaled_schedule_ends_without_signal_and_starts_as_before():
-    """BUGS 5: terminal signal."""
     before, after = linear_schedule(), rescale_zero_terminal_snr(linear_schedule())
     assert before.terminal_signal > 0.05
     assert after.terminal_signal == 0
