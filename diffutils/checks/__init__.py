@@ -12,10 +12,10 @@ The right answers are the library's; each exercise's known mistakes are beside i
 
 from diffutils.checks.contexts import CONTEXT_DROPOUT, GUIDANCE, GUIDANCE_AS_PAPER
 from diffutils.checks.engine import Result, check
-from diffutils.checks.ledger import ledger, predict, reveal
 from diffutils.checks.levels import ALPHA_BAR, BETA_SCHEDULE, PERTURB_INPUT, PREDICT_X0
 from diffutils.checks.loops import SAMPLER_LOOP, TRAINING_LOSS
 from diffutils.checks.numbers import number, question
+from diffutils.checks.predictions import ledger, predict, reveal
 from diffutils.checks.shares import EFFECTIVE_NUMBER, POSTERIOR_SHARES
 from diffutils.checks.steps import DDIM_LEVELS, DDIM_STEP, DDPM_MEAN, DDPM_STEP
 

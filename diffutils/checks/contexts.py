@@ -44,8 +44,8 @@ def describe_drop(batches):
     ratio = (answer / c)[~zero]
     scale = ratio.median().item() if len(ratio) else 1.0
     change = (ratio - scale).abs().max().item() if len(ratio) else 0.0
-    fates = [len((answer == 0).all(1).unique()) == 1 for _, answer in batches]
-    one_fate = sum(fates) / len(fates)
+    fates = (whole.double() + 2 * part.double()).reshape(len(batches), -1)
+    one_fate = (fates == fates[:, :1]).all(1).double().mean().item()
     share = whole.double().mean().item()
     if one_fate > 0.5 and share > 0:
         share = -1.0

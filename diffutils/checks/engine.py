@@ -13,6 +13,7 @@ import re
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy
@@ -116,11 +117,12 @@ def report(exercise, mistake, text):
 
 def diagnose(exercise, function):
     """(name of the mistake or None, what to say)."""
-    yours, right = run(exercise.observe, function), run(exercise.observe, exercise.right)
+    yours = run(exercise.observe, function)
+    right = observe_once(exercise.observe, exercise.right)
     if same(exercise, yours, right):
         return check_dtype(yours, right) or (None, fill(exercise, exercise.fact, function))
     for mistake in exercise.mistakes:
-        if same(exercise, yours, run(exercise.observe, mistake.function)):
+        if same(exercise, yours, observe_once(exercise.observe, mistake.function)):
             return mistake.name, fill(exercise, mistake.sentence, function)
     return check_form(yours, right) or ("unknown", hint(exercise, function, yours, right))
 
@@ -130,6 +132,12 @@ def run(action, function):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return action(function)
+
+
+@cache
+def observe_once(observe, function):
+    """What a function of the bank shows; it is always the same, and run once only."""
+    return run(observe, function)
 
 
 def fill(exercise, sentence, function):

@@ -180,11 +180,6 @@ QUESTIONS = (
                 lambda: (1 - left(500)) ** 0.5,
                 "that is the std of the noise; asked for is what is left of the sprite",
             ),
-            Wrong(
-                "one-step",
-                lambda: linear_schedule().alpha[500].item() ** 0.5,
-                "that is what the last step alone keeps",
-            ),
         ),
         tolerance=0.02,
     ),
@@ -281,6 +276,52 @@ QUESTIONS = (
         ),
     ),
     Question(
+        "pixels-seen",
+        "Five 3x3 convolutions, one after another. How many pixels of a large picture does one "
+        "number at the end depend on?",
+        lambda: 11 * 11,
+        "{right:.0f}: each layer adds a ring of one pixel, so the square is 2 * 5 + 1 wide",
+        (
+            Wrong("side", lambda: 11, "that is the side of the square; asked for are its pixels"),
+            Wrong("windows-added", lambda: 5 * 9, "five windows side by side; these are stacked"),
+            Wrong(
+                "one-side",
+                lambda: 6 * 6,
+                "the view grows to the left and to the right, by one pixel each a layer",
+            ),
+            Wrong(
+                "three-a-layer",
+                lambda: 15 * 15,
+                "that makes the square 3 wider each layer; a window of 3 reaches 1 to each side",
+            ),
+            Wrong("one-layer", lambda: 3 * 3, "that is what one layer sees"),
+            Wrong("five-by-five", lambda: 5 * 5, "that is what two layers see"),
+        ),
+        tolerance=0,
+    ),
+    Question(
+        "scale-and-shift",
+        "A map value of 3, a scale of 0.5, a shift of -1. What does the block make of it?",
+        lambda: 3 * (1 + 0.5) - 1,
+        "{right:.1f}: half as loud again, and lowered by one",
+        (
+            Wrong(
+                "one-forgotten",
+                lambda: 3 * 0.5 - 1,
+                "a scale of 0 must leave the map as it is; yours would wipe it out",
+            ),
+            Wrong("shift-forgotten", lambda: 3 * (1 + 0.5), "the shift has no say in it yet"),
+            Wrong("scale-forgotten", lambda: 3 - 1, "the scale has no say in it yet"),
+            Wrong("shift-first", lambda: (3 - 1) * (1 + 0.5), "scale first, then shift"),
+            Wrong("shift-sign", lambda: 3 * (1 + 0.5) + 1, "the shift is added, sign and all"),
+            Wrong(
+                "scale-added",
+                lambda: 3 + 0.5 - 1,
+                "the scale is added; it has to turn the map up by a part of what is there",
+            ),
+        ),
+    ),
+    Question(
         "guidance-in-paper-terms",
         "Here guidance 3 means w = 3 with 1 as the plain conditional model. What is w in the "
         "paper's convention, where that is 0?",
@@ -331,12 +372,6 @@ QUESTIONS = (
             Wrong(
                 "all",
                 lambda: 1024,
-                "that asks for each sprite by itself; a good question rules out half of them at "
-                "once",
-            ),
-            Wrong(
-                "one-by-one",
-                lambda: 1023,
                 "that asks for each sprite by itself; a good question rules out half of them at "
                 "once",
             ),

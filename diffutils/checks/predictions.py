@@ -109,7 +109,7 @@ def score(entries):
 
 
 def grade(entry):
-    """ "hit", "close" or "miss"."""
+    """The grade of a prediction: hit, close or miss."""
     guess, truth, within = entry["guess"], entry["truth"], entry["within"]
     if isinstance(guess, str) or isinstance(truth, str):
         return "hit" if str(guess).casefold() == str(truth).casefold() else "miss"
@@ -139,12 +139,20 @@ def clean(where, name, value):
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str) and value.strip():
-        return value.strip()
+        return as_number(value.strip())
     if not isinstance(value, Real):
         raise TypeError(f"{where}: {name} is {value!r}; expected a number, a word or None")
     if not math.isfinite(value):
         raise ValueError(f"{where}: {name} is {value}; expected a finite number")
     return int(value) if value == int(value) else float(value)
+
+
+def as_number(word):
+    """The word as a number if it is one, "0.5", else the word."""
+    try:
+        return clean("predict", "guess", float(word))
+    except ValueError:
+        return word
 
 
 def load():
@@ -166,9 +174,11 @@ memory = {}  # what could not be written
 
 
 def is_entry(entry):
-    """A prediction as this module writes them."""
-    numbers = [entry.get("guess", 0), entry.get("truth", 0), entry.get("within", 0)]
-    return "guess" in entry and all(isinstance(n, (int, float, str)) for n in numbers)
+    """A prediction as this module writes them: a guess, and a truth together with its room."""
+    if not isinstance(entry, dict):
+        return False
+    needed = ["guess", "truth", "within"] if "truth" in entry else ["guess"]
+    return all(isinstance(entry.get(key), (int, float, str)) for key in needed)
 
 
 def set_aside(path):
