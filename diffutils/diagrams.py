@@ -14,7 +14,6 @@ import io
 from functools import cache
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -31,9 +30,9 @@ from diffutils.figures import (
     NOISE,
     QUIET,
     SIGNAL,
-    STYLE,
     Figure,
     as_bytes,
+    house_style,
 )
 from diffutils.ideal import IdealDenoiser
 from diffutils.noising import perturb_input
@@ -373,8 +372,8 @@ class Page:
 
     def __init__(self, width, height, title=None):
         self.width, self.height = width, height
-        with matplotlib.rc_context(STYLE | {"figure.constrained_layout.use": False}):
-            self.canvas = Canvas(figsize=(width / 100, height / 100), dpi=100)
+        with house_style():
+            self.canvas = Canvas(figsize=(width / 100, height / 100), dpi=100, layout="none")
             FigureCanvasAgg(self.canvas)
             self.axes = self.canvas.add_axes((0, 0, 1, 1))
             self.axes.set(xlim=(0, width), ylim=(height, 0))

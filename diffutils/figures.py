@@ -9,7 +9,7 @@
     plot_bars(bars, ...)                  amounts with error bars
 
 A colour means the same everywhere: SIGNAL blue, NOISE orange, IDEAL green, NETWORK purple. They
-are Okabe and Ito's, told apart by colour-blind readers; the purple is darker than theirs.
+are Okabe and Ito's, told apart by colour-blind readers, but for the purple, which is darker.
 Images are (B, C, H, W) floats in [-1, 1] or uint8 (B, H, W, 3); `pixels.to_uint8` is the one map
 between them, never stretched.
 Nothing here computes what a lesson claims: it shows what it is given.
@@ -23,6 +23,7 @@ from functools import cache
 from pathlib import Path
 
 import matplotlib
+import matplotlib.style
 import numpy as np
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -37,7 +38,7 @@ __all__ = [
     "show_sprites", "style", "to_float", "to_uint8",
 ]  # fmt: skip
 
-SIGNAL, NOISE, IDEAL, NETWORK = "#0072B2", "#D55E00", "#009E73", "#AA4499"
+SIGNAL, NOISE, IDEAL, NETWORK = "#0072B2", "#D55E00", "#009E73", "#751C75"
 AVERAGE, OTHER = "#E69F00", "#56B4E9"
 INK, QUIET, FAINT = "#222222", "#767676", "#D9D9D9"
 CYCLE = (OTHER, AVERAGE, QUIET, INK)  # for what has no colour of its own
@@ -79,6 +80,11 @@ STYLE = {
 def style():
     """Give every later matplotlib plot the look of the lessons; `lesson.setup` calls it once."""
     matplotlib.rcParams.update(STYLE)
+
+
+def house_style():
+    """A context in which plots look so, whatever else has been set."""
+    return matplotlib.style.context(["default", STYLE])
 
 
 class Figure:
@@ -216,7 +222,7 @@ def plot_lines(
                    colours={"training loss": NETWORK})
     """
     colours = with_colours(curves, colours)
-    with matplotlib.rc_context(STYLE):
+    with house_style():
         canvas, (axes,) = new_canvas(1, title)
         for name, (x, y) in curves.items():
             dots = "o" if len(x) <= 12 else None
@@ -251,7 +257,7 @@ def plot_schedules(schedules, *, title=None, marks=None, text=None):
         raise ValueError(f"plot_schedules: schedules holds {len(schedules)}; expected 1..3")
     strokes = ("-", (0, (4, 2)), (0, (1, 1.5)))
     described = []
-    with matplotlib.rc_context(STYLE):
+    with house_style():
         canvas, panels = new_canvas(2, title, height=4.2)
         for stroke, (name, schedule) in zip(strokes, schedules.items(), strict=False):
             signal = schedule.alpha_bar.sqrt().numpy()
@@ -286,7 +292,7 @@ def plot_histogram(values, *, x_label="value", title=None, colours=None, limit=4
     colours = with_colours(values, colours or dict.fromkeys(values, NOISE))
     grid = np.linspace(-limit, limit, 401)
     described = []
-    with matplotlib.rc_context(STYLE):
+    with house_style():
         canvas, panels = new_canvas(len(values), title, height=3.8)
         for axes, (name, numbers) in zip(panels, values.items(), strict=True):
             bins = np.linspace(-limit, limit, 51)
@@ -296,7 +302,7 @@ def plot_histogram(values, *, x_label="value", title=None, colours=None, limit=4
             axes.spines["left"].set_visible(False)
             within = [100 * np.mean(np.abs(numbers) < k) for k in (1, 2)]
             described.append(
-                f"{name}: {len(numbers)} numbers, mean {numbers.mean():.2f}, "
+                f"{name}: {len(numbers)} numbers, mean {round(numbers.mean(), 2) + 0:.2f}, "
                 f"std {numbers.std():.2f}, {within[0]:.0f} % within 1 of zero "
                 f"and {within[1]:.0f} % within 2"
             )
@@ -319,7 +325,7 @@ def plot_bars(bars, *, x_label="", title=None, colours=None, digits=2, text=None
     names = list(dict.fromkeys(name for panel in panels.values() for name in panel))
     colours = with_colours(names, colours)
     described = []
-    with matplotlib.rc_context(STYLE | {"axes.grid": False}):
+    with house_style():
         canvas, all_axes = new_canvas(len(panels), title, height=1.5 + 0.55 * len(names))
         for k, (axes, (panel, values)) in enumerate(zip(all_axes, panels.items(), strict=True)):
             pairs = {n: v if isinstance(v, tuple) else (v, 0) for n, v in values.items()}
@@ -337,6 +343,7 @@ def plot_bars(bars, *, x_label="", title=None, colours=None, digits=2, text=None
             axes.set_yticklabels(names if k == 0 else [])
             axes.set_xlabel(panel)
             axes.invert_yaxis()
+            axes.grid(False)
             axes.tick_params(axis="y", length=0)
             said = ", ".join(f"{n} {amount(*pair, digits)}" for n, pair in pairs.items())
             described.append(f"{panel}: {said}" if panel else said)

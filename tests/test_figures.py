@@ -1,0 +1,312 @@
+"""Figures: crisp pictures, true text twins, the same bytes each time, one pixel map."""
+
+import io
+import subprocess
+import sys
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from diffutils import cosine_schedule, linear_schedule
+from diffutils.figures import (
+    CYCLE,
+    IDEAL,
+    NETWORK,
+    NOISE,
+    SIGNAL,
+    STYLE,
+    Figure,
+    amount,
+    darker,
+    number,
+    plot_bars,
+    plot_histogram,
+    plot_lines,
+    plot_schedules,
+    show_maps,
+    show_rows,
+    show_sprites,
+    spread_apart,
+    style,
+    wrap,
+)
+from diffutils.pixels import to_float, to_uint8
+
+
+def pixels(figure):
+    return np.asarray(Image.open(io.BytesIO(figure.png)).convert("RGB"))
+
+
+def sprites(n, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (n, 16, 16, 3), dtype=np.uint8)
+
+
+def contains(picture, patch):
+    """Whether a patch lies somewhere in a picture, exactly."""
+    high, wide = patch.shape[:2]
+    corners = np.argwhere((picture == patch[0, 0]).all(-1))
+    return any(
+        picture[y : y + high, x : x + wide].shape == patch.shape
+        and (picture[y : y + high, x : x + wide] == patch).all()
+        for y, x in corners
+    )
+
+
+# The pixel map
+
+
+def test_bytes_survive_the_way_to_floats_and_back():
+    every_byte = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, 3)
+    x = to_float(every_byte)
+    assert x.dtype == torch.float32 and x.shape == (1, 3, 16, 16)
+    assert (x.min(), x.max()) == (-1, 1)
+    assert (to_uint8(x) == every_byte).all()
+
+
+def test_what_lies_outside_is_clipped_and_nothing_is_stretched():
+    x = torch.tensor([-9.0, -1.0, 0.0, 0.5, 1.0, 9.0]).reshape(6, 1, 1, 1).repeat(1, 3, 1, 1)
+    assert to_uint8(x)[:, 0, 0, 0].tolist() == [0, 0, 128, 191, 255, 255]
+
+
+def test_a_picture_that_is_not_finite_is_refused():
+    with pytest.raises(ValueError, match="to_uint8: x holds numbers that are not finite"):
+        to_uint8(torch.full((1, 3, 2, 2), float("nan")))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "said"),
+    [
+        (np.zeros((1, 4, 4, 3)), TypeError, "images holds float64; expected uint8"),
+        (np.zeros((4, 4, 3), np.uint8), ValueError, r"images has shape \(4, 4, 3\)"),
+    ],
+)
+def test_to_float_says_what_came(wrong, error, said):
+    with pytest.raises(error, match=said):
+        to_float(wrong)
+
+
+# Pictures of sprites
+
+
+def test_sprites_are_crisp_at_an_integer_scale():
+    image = sprites(1)
+    big = image[0].repeat(5, 0).repeat(5, 1)
+    assert contains(pixels(show_sprites(image, scale=5)), big)
+
+
+def test_floats_and_bytes_give_the_same_picture():
+    images = sprites(3)
+    assert show_sprites(images).png == show_sprites(to_float(images)).png
+
+
+@pytest.mark.parametrize("count", [1, 5, 8, 9, 32, 33, 100])
+def test_any_number_of_sprites_fits_the_page(count):
+    width, height = show_sprites(sprites(count), title="Sprites").size
+    assert width <= 1000 and height <= 1200
+
+
+def test_the_twin_of_sprites_names_them():
+    figure = show_sprites(sprites(2), labels=["hero", "food"], title="Two sprites")
+    assert figure.text == "Two sprites. 2 pictures of 16x16 pixels: hero, food."
+
+
+def test_the_twin_can_be_given():
+    assert show_sprites(sprites(1), text="Bob.").text == "Bob."
+
+
+def test_rows_show_every_cell_and_leave_gaps_white():
+    a, b = sprites(2)
+    figure = show_rows([[a, None, b]], ["both"], ["first", "", "second"], scale=4)
+    picture = pixels(figure)
+    for image in (a, b):
+        assert contains(picture, image.repeat(4, 0).repeat(4, 1))
+    assert figure.text == "both: first, second."
+
+
+def test_the_twin_of_rows_reads_captions_with_their_columns():
+    figure = show_rows(
+        [sprites(2), sprites(2, 1)], ["level 60", "level 250"], ["noisy", "likely"],
+        captions=[None, ["", "62 %"]], title="Thoughts",
+    )  # fmt: skip
+    assert figure.text == "Thoughts. level 60: noisy, likely. level 250: noisy, likely 62 %."
+
+
+def test_pictures_of_other_sizes_share_one_box():
+    figure = show_rows([[sprites(1)[0], np.zeros((4, 4, 3), np.uint8)]], scale=3)
+    assert contains(pixels(figure), np.zeros((48, 48, 3), np.uint8))
+
+
+def test_a_long_row_label_does_not_run_into_the_pictures():
+    short = show_rows([sprites(1)], ["a"], scale=4).size[0]
+    long = show_rows([sprites(1)], ["many words " * 8], scale=4).size[0]
+    assert short < long < short + 300
+
+
+def test_maps_are_white_at_zero_and_share_one_scale():
+    maps = np.zeros((2, 4, 4))
+    maps[0, 0, 0], maps[1, 0, 0] = 2.0, -1.0
+    picture = pixels(show_maps(maps, scale=4))
+    full = np.array([int(NETWORK[k : k + 2], 16) for k in (1, 3, 5)], np.uint8)
+    assert contains(picture, np.broadcast_to(full, (4, 4, 3)))
+    assert contains(picture, np.full((4, 4, 3), round(255 - (255 - 0x33) / 2), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: show_sprites(np.zeros((2, 16, 16, 3))), "show_sprites: images has shape"),
+        (lambda: show_sprites(sprites(2), labels=["one"]), "labels has 1; expected 2"),
+        (lambda: show_sprites(sprites(2)[:0]), "images holds no images"),
+        (lambda: show_rows([sprites(1)], ["a", "b"]), "row_labels has 2; expected 1"),
+        (lambda: show_maps(torch.zeros(1, 2, 3, 4)), r"maps has shape \(1, 2, 3, 4\)"),
+        (lambda: plot_schedules({}), "schedules holds 0; expected 1..3"),
+    ],
+)
+def test_bad_input_is_named(call, said):
+    with pytest.raises(ValueError, match=said):
+        call()
+
+
+# Plots
+
+
+def test_the_twin_of_a_curve_tells_ends_and_extremes():
+    twin = plot_lines({"loss": ([1, 2, 3], [4.0, 0.123, 1.0])}, x_label="step", y_label="loss").text
+    assert twin == "loss by step. loss: from 4 at step 1 to 1 at step 3, lowest 0.12 at 2."
+
+
+def test_the_colour_of_a_curve_is_the_one_given():
+    x = np.arange(50)
+    figure = plot_lines({"a": (x, x)}, x_label="x", y_label="y", colours={"a": IDEAL})
+    wanted = [int(IDEAL[k : k + 2], 16) for k in (1, 3, 5)]
+    assert (np.abs(pixels(figure).astype(int) - wanted).max(-1) <= 3).sum() > 300
+
+
+def test_names_of_curves_that_end_together_stay_apart():
+    places = spread_apart([10.0, 11.0, 12.0, 200.0], 20)
+    assert np.diff(places).min() >= 20
+    assert places[1] == pytest.approx(11) and places[3] == 200
+
+
+def test_the_twin_of_schedules_says_where_noise_takes_over():
+    twin = plot_schedules({"linear": linear_schedule(), "cosine": cosine_schedule()}).text
+    assert "linear: signal from 1 at level 0 to 0.080 at level 500" in twin
+    assert "noise is more than signal from level 185" in twin
+
+
+def test_the_twin_of_a_histogram_counts_against_the_normal_curve(generator):
+    twin = plot_histogram({"noise": torch.randn(100_000, generator=generator)}).text
+    assert "100000 numbers, mean 0.00, std 1.00, 68 % within 1 of zero and 95 % within 2" in twin
+
+
+def test_the_twin_of_bars_rounds_as_the_error_does():
+    twin = plot_bars({"with": (14.123, 0.2), "without": 3.0}, x_label="distance").text
+    assert twin == "distance: with 14.1 ± 0.2, without 3."
+
+
+def test_bars_stand_in_panels():
+    bars = {"distance": {"with": (4, 1), "without": 2}, "variety": {"with": 1, "without": 0.5}}
+    assert plot_bars(bars).text == "distance: with 4 ± 1, without 2. variety: with 1, without 0.50."
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(1234.5, "1200"), (0.012345, "0.012"), (250, "250"), (0, "0"), (-0.5, "-0.50"),
+     (1e-9, "1.0e-09"), (float("inf"), "inf")],
+)  # fmt: skip
+def test_numbers_are_told_in_two_digits(value, said):
+    assert number(value) == said
+
+
+def test_an_amount_without_error_stands_alone():
+    assert amount(4.123, 0, 2) == "4.1"
+
+
+# The look
+
+
+def test_the_same_arrays_give_the_same_bytes():
+    def draw():
+        x = np.linspace(0, 1, 40)
+        return [
+            show_rows([sprites(3)], ["a"], captions=[["x", "y", "z"]]).png,
+            plot_lines({"a": (x, x**2)}, x_label="x", y_label="y").png,
+            plot_bars({"a": (1, 0.1)}).png,
+        ]
+
+    assert draw() == draw()
+
+
+def test_a_plot_looks_the_same_whatever_the_student_has_set():
+    def draw():
+        return plot_lines({"a": ([0, 1], [0, 1])}, x_label="x", y_label="y").png
+
+    before = draw()
+    with matplotlib.rc_context({"font.size": 4, "axes.facecolor": "black"}):
+        assert draw() == before
+
+
+def test_style_gives_a_students_plot_the_look_of_the_lessons():
+    with matplotlib.rc_context():
+        style()
+        assert matplotlib.rcParams["font.size"] >= 12
+        assert matplotlib.rcParams["image.interpolation"] == "nearest"
+        assert matplotlib.rcParams["figure.dpi"] == 100
+
+
+def test_every_letter_is_at_least_12_points():
+    sizes = [value for key, value in STYLE.items() if key.endswith("size") and "fig" not in key]
+    assert min(sizes) >= 12
+
+
+def test_colours_differ_for_the_colour_blind():
+    """Simulated red-green blindness (Vienot, Brettel, Mollon 1999), linear RGB, no two close."""
+    protan = np.array([[0.11238, 0.88762, 0], [0.11238, 0.88762, 0], [0.00401, -0.00401, 1]])
+    deutan = np.array([[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]])
+    named = [SIGNAL, NOISE, IDEAL, NETWORK]
+    rgb = np.array([[int(c[k : k + 2], 16) for k in (1, 3, 5)] for c in named]) / 255
+    for matrix in (protan, deutan):
+        seen = np.clip(rgb**2.2 @ matrix.T, 0, 1) ** (1 / 2.2)
+        apart = np.abs(seen[:, None] - seen[None]).max(-1)[np.triu_indices(4, 1)]
+        assert apart.min() > 0.2
+
+
+def test_names_in_any_colour_can_be_read_on_white():
+    for colour in (SIGNAL, NOISE, IDEAL, NETWORK, *CYCLE):
+        levels = np.array([int(darker(colour)[k : k + 2], 16) for k in (1, 3, 5)]) / 255
+        linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+        assert 1.05 / (linear @ [0.2126, 0.7152, 0.0722] + 0.05) > 4
+
+
+def test_text_wraps_at_words():
+    assert wrap("one two three", 60) == ["one", "two", "three"]
+    assert wrap("one\ntwo", 500) == ["one", "two"]
+    assert wrap(None, 100) == []
+
+
+# How a Figure shows itself
+
+
+def test_a_figure_is_a_picture_with_its_twin_as_alternative_text():
+    bundle = Figure(show_sprites(sprites(1)).png, 'Bob & "friends".')._repr_mimebundle_()
+    assert bundle["text/plain"] == 'Bob & "friends".'
+    assert 'alt="Bob &amp; &quot;friends&quot;."' in bundle["text/html"]
+    assert 'src="data:image/png;base64,' in bundle["text/html"]
+    assert set(bundle) == {"text/plain", "text/html"}
+
+
+def test_a_figure_saves_its_png(tmp_path):
+    show_sprites(sprites(1)).save(tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_importing_diffutils_loads_no_plotting():
+    found = "import sys, diffutils; print([m for m in ('matplotlib', 'ipywidgets', 'PIL') "
+    found += "if m in sys.modules])"
+    told = subprocess.run(
+        [sys.executable, "-c", found], capture_output=True, text=True, check=True
+    ).stdout
+    assert told.strip() == "[]"

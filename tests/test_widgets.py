@@ -1,0 +1,154 @@
+"""Controls: they start where the function does, draw at each move, and say what goes wrong.
+
+What they do in a browser is tested in tests/browser.
+"""
+
+import time
+
+import ipywidgets
+import pytest
+import torch
+
+from diffutils import IdealDenoiser, linear_schedule, perturb_input
+from diffutils.figures import Figure, show_rows, show_sprites
+from diffutils.widgets import scrub
+
+
+def look(level=250, schedule="linear", noise=True):
+    grey = torch.full((1, 3, 16, 16), level / 500)
+    return show_sprites(grey, text=f"level {level}, {schedule}, noise {noise}")
+
+
+def make():
+    return scrub(look, level=(0, 500), schedule=["linear", "cosine"], noise=True)
+
+
+def test_controls_start_at_the_functions_defaults():
+    box = make()
+    assert {name: c.value for name, c in box.controls.items()} == {
+        "level": 250, "schedule": "linear", "noise": True,
+    }  # fmt: skip
+    assert box.figure.text == "level 250, linear, noise True"
+    assert box.drawn == 1
+
+
+def test_a_move_draws_the_picture_and_its_text():
+    box = make()
+    before = box.picture.value
+    box.controls["level"].value = 400
+    assert box.picture.value != before
+    assert box.picture.value == look(400).png
+    assert "level 400, linear, noise True" in box.words.value
+    box.controls["schedule"].value = "cosine"
+    assert "level 400, cosine" in box.words.value
+
+
+def test_nothing_is_drawn_twice_for_the_same_values():
+    box = make()
+    box.draw()
+    box.controls["level"].value = 250
+    assert box.drawn == 1
+
+
+def test_nothing_changes_height_as_the_control_moves():
+    box = make()
+    sizes = (box.picture.layout.height, box.words.layout.height)
+    box.controls["level"].value = 1
+    assert (box.picture.layout.height, box.words.layout.height) == sizes
+    assert box.picture.layout.height == f"{look().size[1]}px"
+
+
+def test_kinds_of_control():
+    box = scrub(
+        lambda **values: look(), level=(0, 10), amount=(0.0, 1.0), share=(0, 1, 0.25),
+        seed={"one": 1, "two": 2}, noise=False,
+    )  # fmt: skip
+    kinds = [type(control) for control in box.controls.values()]
+    assert kinds == [
+        ipywidgets.IntSlider, ipywidgets.FloatSlider, ipywidgets.FloatSlider,
+        ipywidgets.Dropdown, ipywidgets.Checkbox,
+    ]  # fmt: skip
+    assert box.controls["share"].step == 0.25
+    assert box.controls["seed"].value == 1
+
+
+def test_slow_functions_draw_when_the_slider_is_let_go():
+    assert not scrub(look, live=False, level=(0, 500)).controls["level"].continuous_update
+
+
+def test_every_control_has_a_label():
+    box = scrub(lambda noise_seed=3: look(), noise_seed=(0, 9))
+    assert box.controls["noise_seed"].description == "noise seed"
+
+
+def test_what_goes_wrong_is_said_and_the_last_picture_stays():
+    def wrong(level=1):
+        if level == 7:
+            raise RuntimeError("level 7 is <cursed>")
+        return look(level)
+
+    box = scrub(wrong, level=(0, 9))
+    before = box.picture.value
+    box.controls["level"].value = 7
+    assert "RuntimeError: level 7 is &lt;cursed&gt;" in box.words.value
+    assert box.picture.value == before
+    box.controls["level"].value = 8
+    assert "RuntimeError" not in box.words.value
+
+
+def test_a_function_that_returns_no_figure_is_told_so():
+    box = scrub(lambda level=0: None, level=(0, 9))
+    assert "returns is a NoneType; expected a Figure" in box.words.value
+
+
+def test_its_words_are_stable_and_stand_where_no_kernel_runs():
+    bundles = [make()._repr_mimebundle_() for _ in range(2)]
+    words = (
+        "Controls: level 0 to 500, schedule linear, cosine, noise yes or no. "
+        "They move the picture while this notebook is running."
+    )
+    for bundle in bundles:
+        assert bundle["text/plain"] == words
+        assert bundle["text/html"] == f"<em>{words}</em>"
+        assert "application/vnd.jupyter.widget-view+json" in bundle
+
+
+def test_a_move_takes_under_150_ms(generator):
+    x0 = torch.rand(5000, 3, 16, 16, generator=generator) * 2 - 1
+    schedule = linear_schedule()
+    ideal = IdealDenoiser(x0, schedule=schedule)
+    noise = torch.randn(1, 3, 16, 16, generator=generator)
+
+    def think(level=250):
+        x_t = perturb_input(x0[:1], level, noise, schedule=schedule)
+        return show_rows([[x_t[0], ideal.guess_x0(x_t, level)[0], *x0[:4]]])
+
+    box = scrub(think, level=(1, 500))
+    times = []
+    for level in range(10, 500, 50):
+        start = time.perf_counter()
+        box.controls["level"].value = level
+        times.append(time.perf_counter() - start)
+    assert box.drawn == 11
+    assert min(times) < 0.15  # the fastest: what a busy machine does not disturb
+
+
+@pytest.mark.parametrize(
+    ("controls", "said"),
+    [
+        ({}, "controls is empty"),
+        ({"level": 5}, "level is 5; expected"),
+        ({"level": (5, 5)}, r"level is \(5, 5\); expected"),
+        ({"level": (0, 100)}, "level starts at 250; expected 0..100"),
+        ({"schedule": []}, "schedule is empty"),
+        ({"schedule": ["cosine"]}, "schedule starts at 'linear'; expected one of"),
+    ],
+)
+def test_bad_controls_are_named(controls, said):
+    with pytest.raises(ValueError, match=said):
+        scrub(look, **controls)
+
+
+def test_the_function_must_be_callable():
+    with pytest.raises(TypeError, match="scrub: function is a Figure"):
+        scrub(Figure(b"", ""), level=(0, 1))
