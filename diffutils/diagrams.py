@@ -491,7 +491,7 @@ def draw(names=None, folder=FOLDER):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", help=f"of {', '.join(PICTURES)}; all if none")
-    for name, figure in draw(parser.parse_args().names).items():
+    for name, figure in draw(parser.parse_args().names, FOLDER).items():
         print(f"diagrams/{name}.png: {figure.text}")
 
 
