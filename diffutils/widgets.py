@@ -19,15 +19,14 @@ from numbers import Integral, Real
 import ipywidgets
 
 from diffutils.expect import check_callable, check_kind
-from diffutils.figures import Figure
+from diffutils.figures import SIGNAL, Figure
 
 __all__ = ["Scrub", "scrub"]
 
 LOOK = (
     "<style>.scrub{--jp-widgets-font-size:16px;--jp-widgets-inline-height:34px;"
-    "--jp-widgets-slider-handle-size:20px;--jp-widgets-slider-active-handle-color:#0072B2}"
-    ".scrub img{object-fit:contain;object-position:left top}"
-    ".scrub .noUi-connect{background:#0072B2}</style>"
+    "--jp-widgets-slider-handle-size:20px}"
+    ".scrub img{object-fit:contain;object-position:left top}</style>"
 )
 
 
@@ -139,6 +138,7 @@ def make_control(name, choices, start, live):
     whole = all(isinstance(part, Integral) for part in (*choices, start))
     step = choices[2] if len(choices) == 3 else 1 if whole else (highest - lowest) / 100
     kind = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
+    common["style"]["handle_color"] = SIGNAL
     return kind(
         value=start, min=lowest, max=highest, step=step, continuous_update=live,
         layout=ipywidgets.Layout(width="440px"), **common,
