@@ -14,8 +14,10 @@ from diffutils.sprites import forge
 from diffutils.sprites.closest import closest_sprites
 from diffutils.sprites.judge import (
     CLOSEST,
+    ROUNDING,
     TOLERANCE,
     Share,
+    all_shapes,
     class_agreement,
     copied,
     coverage,
@@ -25,6 +27,8 @@ from diffutils.sprites.judge import (
     judge,
     novel,
     seen,
+    squared_errors,
+    weigh,
 )
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "dungeon_sprites_16x16.npy"
@@ -174,7 +178,10 @@ def small_grammar(request, tmp_path, monkeypatch):
 
 
 def write_random_art(folder, rng, spread):
-    """Two or three parts in each of two slots a class, in random letters and colours."""
+    """Two or three parts in each of two slots a class, in random letters and colours.
+
+    The parts of a slot differ in two pixels, or not at all, so that shapes come close too.
+    """
     lines = []
     for role in forge.ROLES:
         for k in range({"skin": 3, "hair": 2, "main": 3}.get(role, 1)):
@@ -184,10 +191,11 @@ def write_random_art(folder, rng, spread):
     for name in forge.CLASSES:
         blocks = [f"slots {name} back front"]
         for slot, count in (("back", 2), ("front", 3)):
+            letters = rng.choice(list("..owiSszHhAaqM"), (5, 5))
+            row, column = rng.integers(0, 4, 2)
             for k in range(count):
-                letters = rng.choice(list("..owiSszHhAaqM"), (5, 5))
-                picture = "\n".join("".join(row) for row in letters)
-                row, column = rng.integers(0, 4, 2)
+                picture = "\n".join("".join(line) for line in letters)
+                letters.flat[rng.integers(0, 25, 2)] = rng.choice(list("owiSszHhAaqM"), 2)
                 blocks.append(f"part {name} {slot} p{k} {row} {column}\n{picture}")
         (folder / f"{name}.txt").write_text("\n\n".join(blocks) + "\n")
 
@@ -235,6 +243,19 @@ def test_the_judge_agrees_with_a_comparison_with_every_sprite(small_grammar, req
             assert ((picture - read) ** 2).sum() == squared.min()
     if request.node.callspec.params["small_grammar"] < 100:  # many sprites are close
         assert rescued > 0, "no picture tried a sprite that is near but not nearest in squares"
+
+
+def test_the_errors_in_float32_are_as_near_the_exact_ones_as_promised():
+    images = forge.forge_sprites(20, 9, split="all")[0]
+    noise = np.random.default_rng(0).integers(0, 256, (10, 16, 16, 3), np.uint8)
+    images = np.concatenate([images, noise, np.zeros((1, 16, 16, 3), np.uint8)])
+    images = images.reshape(-1, 256, 3)
+    errors, labels = squared_errors(images), all_shapes().labels
+    for picture, column in zip(images, errors.T, strict=True):
+        some = np.random.default_rng(0).integers(0, len(labels), 300)
+        exact = weigh(labels[some], np.repeat(picture[None], len(some), axis=0))[0]
+        assert (exact == np.rint(exact)).all()
+        assert np.abs(column[some] - exact).max() < ROUNDING / 2
 
 
 def test_the_search_finds_the_distance_that_all_pairs_have_at_least(small_grammar):

@@ -203,10 +203,12 @@ def test_transparent_pixels_become_white_by_their_alpha(tmp_path):
     image = np.zeros((16, 16, 4), np.uint8)
     image[:8] = 200, 100, 0, 0
     image[8:] = 200, 100, 0, 51  # a fifth: 255 * 4/5 + 200/5 = 244
+    image[15] = 7, 7, 7, 100  # 255 * 155/255 + 7 * 100/255 = 157.7
     save_picture(tmp_path / "1.png", image)
     sprites = load_sprites(tmp_path)
     assert (sprites.images[0, :8] == 255).all()
-    assert (sprites.images[0, 8:] == [244, 224, 204]).all()
+    assert (sprites.images[0, 8:15] == [244, 224, 204]).all()
+    assert (sprites.images[0, 15] == 158).all()
 
 
 def test_palette_grey_and_animated_pictures_are_read(tmp_path):
@@ -257,11 +259,22 @@ def test_a_decompression_bomb_is_refused_before_decoding(tmp_path):
         load_sprites(tmp_path / "bomb.webp")
 
 
+def test_a_frame_cannot_enlarge_a_gif(tmp_path):
+    small = picture_bytes(np.zeros((16, 16), np.uint8), "GIF")
+    frame = small.index(b"," + bytes(4) + struct.pack("<HH", 16, 16))
+    large = small[: frame + 5] + struct.pack("<HH", 9000, 9000) + small[frame + 9 :]
+    (tmp_path / "a.gif").write_bytes(large)
+    with Image.open(tmp_path / "a.gif") as picture:
+        assert picture.size == (9000, 9000)
+    with pytest.raises(ValueError, match="larger inside than its header says"):
+        load_sprites(tmp_path / "a.gif")
+
+
 def test_a_second_header_cannot_enlarge_a_png(tmp_path):
     small = picture_bytes(random_images(1)[0], "PNG")
     second = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 9000, 9000, 8, 2, 0, 0, 0))
     (tmp_path / "a.png").write_bytes(small[:33] + second + small[33:])
-    with pytest.raises(ValueError, match="a damaged picture"):
+    with pytest.raises(ValueError, match="larger inside than its header says|a damaged picture"):
         load_sprites(tmp_path / "a.png")
 
 

@@ -405,7 +405,7 @@ def decode_picture(data: bytes) -> np.ndarray:
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=("PNG", "GIF", "WEBP")) as picture:
                 if picture.size != size:
-                    raise Unreadable("a damaged picture")
+                    raise Unreadable("a picture larger inside than its header says")
                 if picture.mode not in EIGHT_BIT_MODES:
                     raise Unreadable("a picture of more than 8 bits a channel")
                 return over_white(np.asarray(picture.convert("RGBA")))
