@@ -91,7 +91,8 @@ def test_the_two_closest_sprites_of_the_grammar_are_found_and_told_apart(capsys)
         print(f"\nclosest legal sprites: {pair}\ntolerance {TOLERANCE}")
     images = forge.render(pair.factors)
     first, second = images.astype(int)
-    assert np.abs(first - second).max() == pair.distance == CLOSEST
+    assert np.abs(first - second).max() == pair.distance
+    assert pair.distance == CLOSEST, "the art has changed: set CLOSEST in judge.py to this distance"
     assert TOLERANCE == (CLOSEST - 1) // 2 >= 24
     toward = np.clip(second - first, -TOLERANCE, TOLERANCE)
     moved = np.stack([first + toward, second - toward]).astype(np.uint8)

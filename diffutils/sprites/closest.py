@@ -12,6 +12,10 @@ them closest, needs no enumeration of sprites:
     2. What is left depends only on which letters meet which. For each such set, every palette
        of one sprite's roles is tried; given those, the other sprite's roles choose apart.
 Two sprites of one shape are closest if they differ in one role's palette.
+
+    python -m diffutils.sprites.closest
+
+prints the pair. After a change to the art, CLOSEST in judge.py is to be the distance it names.
 """
 
 import itertools
@@ -171,3 +175,7 @@ def best_palettes(meetings: np.ndarray, distances: np.ndarray) -> tuple[int, np.
     for role, answer in answers.items():
         palettes[1, role] = answer[best] if role >= 0 else palettes[1, role]
     return int(worst[best]), palettes
+
+
+if __name__ == "__main__":
+    print(closest_sprites())

@@ -27,6 +27,7 @@ import numpy as np
 COURSE_CLASSES = ("hero", "non-hero", "food", "spell", "side-facing")
 PICTURE_SUFFIXES = (".png", ".gif", ".webp")
 EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
+NPY_VERSIONS = {b"\x01\x00": 2, b"\x02\x00": 4, b"\x03\x00": 4}  # bytes of the header's length
 
 MAX_ARRAY_BYTES = 2**29  # the course's 89,400 sprites take 2**26
 MAX_HEADER_BYTES = 4096
@@ -339,9 +340,9 @@ def read_bytes(path: Path, limit: int) -> bytes:
 def read_array(path: Path) -> np.ndarray:
     """A .npy array of plain numbers; the header must claim exactly the bytes that follow it."""
     data = read_bytes(path, MAX_ARRAY_BYTES)
-    if data[:6] != b"\x93NUMPY" or len(data) < 12 or data[6:8] not in VERSIONS:
+    if data[:6] != b"\x93NUMPY" or len(data) < 12 or data[6:8] not in NPY_VERSIONS:
         raise Unreadable("not a .npy file")
-    length_bytes = VERSIONS[data[6:8]]
+    length_bytes = NPY_VERSIONS[data[6:8]]
     start = 8 + length_bytes
     end = start + int.from_bytes(data[8:start], "little")
     if end - start > MAX_HEADER_BYTES or end > len(data):
@@ -352,9 +353,6 @@ def read_array(path: Path) -> np.ndarray:
     if math.prod(shape) * dtype.itemsize != len(data) - end:
         raise Unreadable(f"a .npy file whose header claims {dtype} {shape}, not what follows it")
     return np.frombuffer(data, dtype, offset=end).reshape(shape, order="FC"[not fortran_order])
-
-
-VERSIONS = {b"\x01\x00": 2, b"\x02\x00": 4, b"\x03\x00": 4}  # bytes of the header's length
 
 
 def parse_array_header(header: str) -> tuple[np.dtype, bool, tuple[int, ...]]:
