@@ -164,21 +164,21 @@ def measure(nn_model, schedule, training_factors, options):
 
     Shares as "percent (low..high), hits of all", the interval at 95 %.
     """
-    from diffutils.sprites import judge
+    from diffutils.sprites.judge import flawless, held_out, judge, novel, share_of
 
     scores, count = {}, options.score
     contexts = torch.eye(5).repeat(-(-count // 5), 1)[:count]
     for name, n, c in (("ddpm_500", None, None), ("ddim_25", 25, None),
                        ("ddpm_500_context", None, contexts), ("ddim_25_context", 25, contexts)):
-        verdict = judge.judge(draw(nn_model, schedule, count, options, n, c))
+        verdict = judge(draw(nn_model, schedule, count, options, n, c))
         scores[f"{name}_pixels_within"] = f"{100 * verdict.correct.mean():.2f} %"
-        scores[f"{name}_flawless"] = str(judge.flawless(verdict))
-        scores[f"{name}_novel"] = str(judge.novel(verdict, training_factors))
-        scores[f"{name}_held_out"] = str(judge.held_out(verdict))
+        scores[f"{name}_flawless"] = str(flawless(verdict))
+        scores[f"{name}_novel"] = str(novel(verdict, training_factors))
+        scores[f"{name}_held_out"] = str(held_out(verdict))
         if c is not None:
             good = verdict.flawless
             asked = c[torch.from_numpy(good)].argmax(dim=1).numpy()
-            scores[f"{name}_class"] = str(judge.share_of(verdict.class_[good] == asked))
+            scores[f"{name}_class"] = str(share_of(verdict.class_[good] == asked))
     return scores
 
 
