@@ -1,0 +1,158 @@
+"""The ideal denoiser of the whole grammar: the best answer of all, for four million sprites.
+
+`IdealDenoiser` compares a noisy picture with each sprite of a list. Here the list is every legal
+sprite, and it is never written down. Given its shape, a sprite's colour roles (skin, hair, cloth
+...) take their palettes independently, so that the sum over all sprites
+
+    sum over shapes of  prior[shape] * product over roles of  mean over palettes of
+        exp(-(|d|^2 - 2 y . d) / (2 s^2))
+
+needs no more terms than there are shapes and palettes. There d is the sprite and y the picture,
+both minus white and in grey levels, over the pixels of that role alone, and s is the std of the
+noise on y. The average of all sprites with these shares comes apart in the same way.
+
+Its loss is the floor for pictures drawn by `forge_sprites`: a network that goes below it on sprites
+it never saw does not exist. Not measured here: the floor of one context.
+"""
+
+import torch
+
+from diffutils.expect import check_images, check_kind, check_levels
+from diffutils.schedule import NoiseSchedule
+from diffutils.sprites import forge
+from diffutils.sprites.judge import class_readers
+
+HALF_RANGE = 127.5  # grey levels in one unit of a picture in [-1, 1]
+
+
+class GrammarDenoiser:
+    """Called like the network: `ideal(x, t)` is the best possible guess of the unit noise in x.
+
+    schedule   a NoiseSchedule; t = i / timesteps is read back to the level i, 1..T
+    split      which shapes the sprites have: "train", "held_out" or "all", as `forge_sprites`
+    Classes are equally likely, then the shapes of a class, then the palettes of a shape.
+    """
+
+    def __init__(self, *, schedule, split="train"):
+        check_kind("GrammarDenoiser", "schedule", schedule, NoiseSchedule)
+        if split not in forge.SPLITS:
+            raise ValueError(
+                f"GrammarDenoiser: split is {split!r}; expected one of {forge.SPLITS}"
+            )
+        self.schedule = schedule
+        self.classes = [ClassPieces(name, split) for name in forge.CLASSES]
+
+    def __call__(self, x, t, c=None):
+        """The guess of the noise, like x. t: one number or (B,) equal ones, level i / timesteps."""
+        if c is not None:
+            raise ValueError("GrammarDenoiser: c is given; it knows of no contexts")
+        t = torch.as_tensor(t).double().flatten()
+        if not (t == t[0]).all():
+            raise ValueError("GrammarDenoiser: t has several levels; expected one for all of x")
+        i = int((t[0] * self.schedule.timesteps).round())
+        alpha_bar = self.schedule.alpha_bar[i]
+        x0 = self.guess_x0(x, i).double()
+        eps = (x.double() - alpha_bar.sqrt() * x0) / (1 - alpha_bar).sqrt()
+        return eps.to(x.dtype)
+
+    def guess_x0(self, x, i):
+        """The average of all legal sprites, each weighted by its share, like x."""
+        check_images("GrammarDenoiser", "x", x)
+        if x.shape[1:] != (3, forge.HEIGHT, forge.HEIGHT):
+            shape = tuple(x.shape)
+            raise ValueError(f"GrammarDenoiser: x has shape {shape}; expected (B, 3, 16, 16)")
+        i = check_levels("GrammarDenoiser", "i", i, x, self.schedule.timesteps, lowest=1)
+        alpha_bar = self.schedule.alpha_bar[i]
+        if alpha_bar == 0:
+            raise ValueError("GrammarDenoiser: i names a level without signal (alpha_bar = 0)")
+        y = HALF_RANGE * (x.double().flatten(2) / alpha_bar.sqrt() - 1)  # (B, 3, 256)
+        y = y.permute(2, 1, 0).float().contiguous()  # (256, 3, B)
+        variance = float(HALF_RANGE**2 * (1 - alpha_bar) / alpha_bar)
+        belief = torch.cat([part.log_belief(y, variance) for part in self.classes])  # (S, B)
+        shares = torch.softmax(belief, dim=0).split([len(part.prior) for part in self.classes])
+        parts = zip(self.classes, shares, strict=True)
+        mean = sum(part.average(y, variance, share) for part, share in parts)  # (256, 3, B)
+        return (1 + mean.permute(2, 1, 0) / HALF_RANGE).reshape(x.shape).to(x.dtype)
+
+
+class ClassPieces:
+    """One class: the pieces whose palettes are free, the pixels whose colours are fixed.
+
+    prior   (S,) logarithm of each shape's probability
+    """
+
+    def __init__(self, name, split):
+        table = forge.class_table(name)
+        held_out = torch.from_numpy(table.held_out)
+        in_split = {"all": held_out | True, "train": ~held_out, "held_out": held_out}[split]
+        self.prior = (in_split / in_split.sum() / len(forge.CLASSES)).log()
+        bands, roles = class_readers(name)
+        self.pieces = [FixedPiece(band) for band in bands] + [RolePiece(role) for role in roles]
+
+    def log_belief(self, y, variance):
+        """log(prior * likelihood) of each shape, up to the same constant for all: (S, B)."""
+        return self.prior[:, None] + sum(
+            piece.log_likelihood(y, variance)[piece.of_shape] for piece in self.pieces
+        )
+
+    def average(self, y, variance, share):
+        """The sum of share (S, B) times each shape's average sprite, minus white: (256, 3, B)."""
+        total = torch.zeros_like(y)
+        for piece in self.pieces:
+            weight = torch.zeros(piece.ways, y.shape[2]).index_add_(0, piece.of_shape, share)
+            piece.add_average(total, y, variance, weight)
+        return total
+
+
+class FixedPiece:
+    """Four rows of pixels whose letters have one palette: V patterns of colours (V, K, 3)."""
+
+    def __init__(self, band):
+        self.columns = torch.from_numpy(band.columns)
+        self.colours = torch.from_numpy(band.colours)
+        self.base = torch.from_numpy(band.base)
+        self.of_shape = torch.from_numpy(band.of_shape)
+        self.ways = len(self.colours)
+
+    def log_likelihood(self, y, variance):
+        """(V, B)"""
+        products = self.colours @ y[self.columns].flatten(0, 1)
+        return (2 * products - self.base) / (2 * variance)
+
+    def add_average(self, total, y, variance, weight):
+        mean = self.colours.T @ weight  # (3 K, B)
+        total[self.columns] += mean.view(-1, 3, y.shape[2])
+
+
+class RolePiece:
+    """One colour role: V ways to draw it in three tones, each in P palettes."""
+
+    def __init__(self, role):
+        self.tones = [(torch.from_numpy(columns), torch.from_numpy(masks))
+                      for columns, masks in role.tones]
+        self.which = torch.from_numpy(role.which)  # (V, 3)
+        self.colours = torch.from_numpy(role.colours)  # (P, 9)
+        self.base = torch.from_numpy(role.base)  # (P, V, 1)
+        self.of_shape = torch.from_numpy(role.of_shape)
+        self.ways = len(self.which)
+
+    def by_palette(self, y, variance):
+        """The log likelihood of each palette in each way: (P, V, B)."""
+        batch = y.shape[2]
+        sums = [(masks @ y[columns].flatten(1)).view(-1, 3, batch)[self.which[:, tone]]
+                for tone, (columns, masks) in enumerate(self.tones)]  # three of (V, 3, B)
+        sums = torch.cat(sums, dim=1).permute(1, 0, 2).flatten(1)  # (9, V B)
+        products = (self.colours @ sums).view(-1, self.ways, batch)
+        return (2 * products - self.base) / (2 * variance)
+
+    def log_likelihood(self, y, variance):
+        """The mean over palettes: (V, B)."""
+        return self.by_palette(y, variance).logsumexp(0) - torch.tensor(len(self.colours)).log()
+
+    def add_average(self, total, y, variance, weight):
+        share = torch.softmax(self.by_palette(y, variance), dim=0) * weight  # (P, V, B)
+        colour = torch.einsum("pk,pvb->vkb", self.colours, share)  # (V, 9, B)
+        for tone, (columns, masks) in enumerate(self.tones):
+            of_mask = torch.zeros(len(masks), 3, y.shape[2])
+            of_mask.index_add_(0, self.which[:, tone], colour[:, 3 * tone : 3 * tone + 3])
+            total[columns] += (masks.T @ of_mask.flatten(1)).view(-1, 3, y.shape[2])

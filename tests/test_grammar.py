@@ -1,0 +1,89 @@
+"""The denoiser of the whole grammar against a list of sprites that can still be written down."""
+
+import numpy as np
+import pytest
+import torch
+from torch.testing import assert_close
+
+from diffutils import linear_schedule, perturb_input
+from diffutils.grammar import GrammarDenoiser
+from diffutils.measure import loss_by_level
+from diffutils.pixels import to_float
+from diffutils.sprites import forge_sprites, render
+from diffutils.sprites.forge import CLASSES, class_factors, class_table
+
+SCHEDULE = linear_schedule()
+FEW = {"hero": [3, 900], "spell": [10, 200, 500, 700], "food": [40, 1000]}  # shapes of classes
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A GrammarDenoiser that believes in eight shapes alone, all equally likely."""
+    ideal = GrammarDenoiser(schedule=SCHEDULE, split="all")
+    for name, part in zip(CLASSES, ideal.classes, strict=True):
+        part.prior = torch.full_like(part.prior, -torch.inf)
+        part.prior[FEW.get(name, [])] = 0.0
+    return ideal
+
+
+@pytest.fixture(scope="module")
+def listed():
+    """(every sprite of the eight shapes, its probability)."""
+    images, chances = [], []
+    for name, shapes in FEW.items():
+        table = class_table(name)
+        for shape in shapes:
+            count = int(table.sprites[shape])
+            factors = class_factors(table, np.full(count, shape), np.arange(count))
+            images.append(to_float(render(factors)))
+            chances.append(torch.full((count,), 1 / count, dtype=torch.float64))
+    return torch.cat(images), torch.cat(chances)
+
+
+@pytest.mark.parametrize("i", [100, 300, 430, 500])
+def test_its_guess_is_the_average_over_the_written_list(small, listed, i, generator):
+    sprites, chances = listed
+    x0 = sprites[torch.randint(len(sprites), (6,), generator=generator)]
+    x_t = perturb_input(x0, i, torch.randn(x0.shape, generator=generator), schedule=SCHEDULE)
+    alpha_bar = SCHEDULE.alpha_bar[i]
+    apart = torch.stack([((x - alpha_bar.sqrt() * sprites.double()) ** 2).flatten(1).sum(1)
+                         for x in x_t.double()])
+    shares = torch.softmax(chances.log() - apart / (2 * (1 - alpha_bar)), dim=1)
+    expected = torch.einsum("bn,nchw->bchw", shares, sprites.double()).float()
+    guess = small.guess_x0(x_t, i)
+    assert torch.isfinite(guess).all()
+    assert_close(guess, expected, rtol=0, atol=2e-3)
+
+
+def test_with_little_noise_it_returns_the_sprite_itself(generator):
+    ideal = GrammarDenoiser(schedule=SCHEDULE)
+    x0 = to_float(forge_sprites(10, seed=3)[0])
+    x_t = perturb_input(x0, 60, torch.randn(x0.shape, generator=generator), schedule=SCHEDULE)
+    assert_close(ideal.guess_x0(x_t, 60), x0, rtol=0, atol=0.02)
+
+
+def test_the_loss_is_lower_where_the_sprites_come_from_the_split_it_knows(generator):
+    held_out = to_float(forge_sprites(30, seed=3, split="held_out")[0])
+    at_home = GrammarDenoiser(schedule=SCHEDULE, split="held_out")
+    abroad = GrammarDenoiser(schedule=SCHEDULE, split="train")
+    losses = [loss_by_level(m, held_out, [300], schedule=SCHEDULE) for m in (at_home, abroad)]
+    assert losses[0] < 0.8 * losses[1]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda ideal, x: ideal(x, 0.5, torch.ones(2, 5)), "c is given"),
+        (lambda ideal, x: ideal(x, torch.tensor([0.5, 0.2])), "t has several levels"),
+        (lambda ideal, x: ideal(x, 0.0), "i has level 0"),
+        (lambda ideal, x: ideal(x[:, :, :8], 0.5), r"expected \(B, 3, 16, 16\)"),
+    ],
+)
+def test_bad_input_is_named(small, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(small, torch.zeros(2, 3, 16, 16))
+
+
+def test_an_unknown_split_is_named():
+    with pytest.raises(ValueError, match="split is 'test'; expected one of"):
+        GrammarDenoiser(schedule=SCHEDULE, split="test")
