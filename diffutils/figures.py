@@ -172,7 +172,8 @@ def show_rows(
         cells = [" ".join(filter(None, map(one_line, pair))) for pair in pairs]
         start = one_line(row_labels[k]) if row_labels else f"row {k + 1}"
         listed = ", ".join(filter(None, cells)) or f"{len(row)} pictures"
-        described.append(f"{start}: {listed}")
+        alone = not row_labels and len(rows) == 1
+        described.append(listed if alone else f"{start}: {listed}")
     auto = sentences(title, *described)
     return draw_grid(rows, row_labels, column_labels, captions, scale, title, text or auto)
 
@@ -298,7 +299,7 @@ def plot_histogram(values, *, x_label="value", title=None, colours=None, limit=4
             bins = np.linspace(-limit, limit, 51)
             axes.hist(numbers, bins, density=True, color=colours[name], alpha=0.55, linewidth=0)
             axes.plot(grid, np.exp(-(grid**2) / 2) / math.sqrt(2 * math.pi), color=INK)
-            axes.set(title=name, xlabel=x_label, xlim=(-limit, limit), yticks=[])
+            axes.set(title=name, xlim=(-limit, limit), yticks=[])
             axes.spines["left"].set_visible(False)
             within = [100 * np.mean(np.abs(numbers) < k) for k in (1, 2)]
             described.append(
@@ -306,9 +307,10 @@ def plot_histogram(values, *, x_label="value", title=None, colours=None, limit=4
                 f"std {numbers.std():.2f}, {within[0]:.0f} % within 1 of zero "
                 f"and {within[1]:.0f} % within 2"
             )
-        top = max(axes.get_ylim()[1] for axes in panels)
+        canvas.supxlabel(x_label, fontsize=STYLE["axes.labelsize"])
+        highest = max(axes.get_ylim()[1] for axes in panels)
         for axes in panels:
-            axes.set_ylim(0, top)
+            axes.set_ylim(0, highest)
         normal = "The black curve is the normal distribution: 68 % and 95 %"
         return finish(canvas, text or sentences(title, *described, normal))
 

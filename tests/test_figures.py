@@ -134,6 +134,10 @@ def test_the_twin_of_rows_reads_captions_with_their_columns():
     assert figure.text == "Thoughts. level 60: noisy, likely. level 250: noisy, likely 62 %."
 
 
+def test_the_twin_of_a_single_row_does_not_count_it():
+    assert show_rows([sprites(2)], None, ["noisy", "guess"]).text == "noisy, guess."
+
+
 def test_pictures_of_other_sizes_share_one_box():
     figure = show_rows([[sprites(1)[0], np.zeros((4, 4, 3), np.uint8)]], scale=3)
     assert contains(pixels(figure), np.zeros((48, 48, 3), np.uint8))
