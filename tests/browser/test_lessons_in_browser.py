@@ -40,8 +40,8 @@ PICTURES_SHOWN = """selector => [...document.querySelectorAll(selector)]
 
 def open_notebook(page, address):
     """Show a notebook and wait until its cells stand on the page."""
-    page.goto(address)
-    page.wait_for_selector(".jp-Notebook .jp-Cell", state="attached", timeout=60_000)
+    page.goto(address, wait_until="domcontentloaded", timeout=120_000)
+    page.wait_for_selector(".jp-Notebook .jp-Cell", state="attached", timeout=120_000)
     page.wait_for_function("() => jupyterapp.shell.currentWidget.context.isReady", timeout=60_000)
     page.wait_for_timeout(500)
 
@@ -185,6 +185,7 @@ def test_run_all_and_every_control_works_in_jupyterlab(lab, watched, photograph,
     page.set_viewport_size({"width": 1920, "height": 1080})
     page.wait_for_timeout(500)
     show_whole(page, photograph, f"lab_{name[:-6]}")
+    page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.shutdown()")
 
 
 @pytest.mark.parametrize("name", TO_OPEN)
