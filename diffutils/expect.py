@@ -77,3 +77,32 @@ def check_levels(where, name, i, x, timesteps, lowest=0):
             f"this schedule has levels {lowest}..{timesteps} here"
         )
     return i.long()
+
+
+def check_network_input(where, x, t, c, n_context):
+    """t as (B or 1,) and c as (B or 1, n_context) for images x a U-Net can take; c may be None."""
+    check_images(where, "x", x)
+    if x.shape[1] != 3 or x.shape[2] % 8 or x.shape[3] % 8 or 0 in x.shape:
+        raise ValueError(
+            f"{where}: x has shape {tuple(x.shape)}; expected (B, 3, H, W) with H and W multiples "
+            "of 8, such as 8, 16, 24 or 32"
+        )
+    t = torch.as_tensor(t, dtype=x.dtype, device=x.device)
+    if t.numel() not in (1, len(x)) or t.shape[:1].numel() != t.numel():
+        raise ValueError(
+            f"{where}: t has shape {tuple(t.shape)}; expected ({len(x)},) or one number"
+        )
+    if not ((t >= 0) & (t <= 1)).all():
+        raise ValueError(
+            f"{where}: t reaches from {t.min():.4g} to {t.max():.4g}; "
+            "expected level / timesteps, in [0, 1]"
+        )
+    c = x.new_zeros(1, n_context) if c is None else c
+    check_kind(where, "c", c, torch.Tensor)
+    if not c.is_floating_point():
+        raise TypeError(f"{where}: c is {c.dtype}; expected floating-point contexts")
+    if c.ndim != 2 or len(c) not in (1, len(x)) or c.shape[1] != n_context:
+        raise ValueError(
+            f"{where}: c has shape {tuple(c.shape)}; expected ({len(x)}, {n_context})"
+        )
+    return t.flatten(), c.to(x)

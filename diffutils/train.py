@@ -134,7 +134,7 @@ def grey_levels(samples):
 
 
 def draw(nn_model, schedule, n_sample, options, n=None, context=None):
-    """Samples by n steps of DDIM, or by all of DDPM's, with a fixed seed; like (n_sample, 3, H, W)."""
+    """Samples (n_sample, 3, H, W) by n steps of DDIM, or by all of DDPM's, with a fixed seed."""
     device = next(nn_model.parameters()).device
     generator = torch.Generator(device).manual_seed(options.seed)
     same = {"nn_model": nn_model, "schedule": schedule, "height": options.height,

@@ -3,21 +3,20 @@
     eps = nn_model(x, t, c)     the contract that every sampler and the training loop rely on
 
 `ContextUnet` reads the sprite as blocks of 2x2 pixels, so its widest maps are 8x8 and its narrowest
-4x4 for a 16x16 sprite. U-Net: Ronneberger et al., arXiv 1505.04597; scale and shift from the level:
-Dhariwal and Nichol, arXiv 2105.05233, sec. 3.1. Batch statistics are not used anywhere: a guess
-never depends on the other sprites of its batch.
+4x4 for a 16x16 sprite (U-Net: arXiv 1505.04597; scale and shift from the level: arXiv 2105.05233,
+sec. 3.1). Sprites have few colours, so it knows a palette and each pixel's colour is put to a vote.
 """
 
 import math
 
 import torch
 from torch import nn
-from torch.nn.functional import pixel_shuffle, pixel_unshuffle, silu
+from torch.nn.functional import silu
 
-from diffutils.expect import check_kind
+from diffutils.expect import check_kind, check_network_input
 from diffutils.schedule import NoiseSchedule, linear_schedule
 
-GROUPS = 8
+GROUPS, COLOURS = 8, 127
 
 
 class ContextUnet(nn.Module):
@@ -29,42 +28,40 @@ class ContextUnet(nn.Module):
     schedule    the NoiseSchedule whose levels the network learns; linear_schedule() if None
     """
 
-    def __init__(self, n_context=5, channels=64, blocks=(1, 2, 2), schedule=None):
+    def __init__(self, n_context=5, channels=64, blocks=(1, 2, 1), schedule=None):
         super().__init__()
         schedule = linear_schedule() if schedule is None else schedule
         check_kind("ContextUnet", "schedule", schedule, NoiseSchedule)
-        self.config = {"n_context": n_context, "channels": channels, "blocks": list(blocks)}
-        self.config["beta"] = schedule.beta[1:].tolist()
+        self.config = {"n_context": n_context, "channels": channels, "blocks": list(blocks),
+                       "beta": schedule.beta[1:].tolist()}
         self.n_context, self.timesteps = n_context, schedule.timesteps
-        self.register_buffer("alpha_bar", schedule.alpha_bar.clone(), persistent=False)
-        wide, narrow, embedding = channels, 2 * channels, 2 * channels
-        down, middle, up = blocks
-        self.embed = Embedding(n_context, embedding)
+        self.register_buffer("alpha_bar", schedule.alpha_bar.float(), persistent=False)
+        wide, narrow, size = channels, 2 * channels, 2 * channels
+        self.embed = Embedding(n_context, size)
         self.enter = nn.Conv2d(12, wide, 3, padding=1)
-        self.down = nn.ModuleList(ResidualBlock(wide, embedding) for _ in range(down))
+        self.down = nn.ModuleList(ResidualBlock(wide, size) for _ in range(blocks[0]))
         self.shrink = nn.Conv2d(wide, narrow, 2, stride=2)
-        self.middle = nn.ModuleList(ResidualBlock(narrow, embedding) for _ in range(middle))
+        self.middle = nn.ModuleList(ResidualBlock(narrow, size) for _ in range(blocks[1]))
         self.grow = nn.ConvTranspose2d(narrow, wide, 2, stride=2)
-        self.up = nn.ModuleList(ResidualBlock(wide, embedding) for _ in range(up))
-        self.leave = nn.Sequential(nn.GroupNorm(GROUPS, wide), nn.SiLU(),
-                                   nn.Conv2d(wide, 12, 3, padding=1))
-        nn.init.zeros_(self.leave[-1].weight)
-        nn.init.zeros_(self.leave[-1].bias)
+        self.up = nn.ModuleList(ResidualBlock(wide, size) for _ in range(blocks[2]))
+        self.norm = nn.Sequential(nn.GroupNorm(GROUPS, wide), nn.SiLU())
+        self.leave = zeroed(nn.Conv2d(wide, 12, 3, padding=1))
+        self.vote = zeroed(nn.Conv2d(wide, 4 * (COLOURS + 1), 1))
+        self.register_buffer("palette", torch.zeros(COLOURS, 3))
+        self.register_buffer("missing", torch.full((COLOURS,), 1e9))  # 0 where there is a colour
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x, t, c=None):
-        """The guess of the unit noise in x.
+        """The guess of the unit noise in x, like x.
 
-        x         (B, 3, H, W) noisy sprites, H and W each a multiple of 8
-        t         level / timesteps in [0, 1]: (B,), or one number as (1, 1, 1, 1)
-        c         (B, n_context) or (1, n_context) float contexts; None is "any sprite"
-        returns   (B, 3, H, W), like x
-        Raises ValueError or TypeError naming the argument that has a wrong shape or type.
+        x   (B, 3, H, W) noisy sprites, H and W each a multiple of 8
+        t   level / timesteps in [0, 1]: (B,), or one number as (1, 1, 1, 1)
+        c   (B, n_context) or (1, n_context) float contexts; None is "any sprite"
         """
-        t, c = self.check(x, t, c)
+        t, c = check_network_input("ContextUnet", x, t, c, self.n_context)
         e = self.embed(t, c)  # (B or 1, 128)
-        h = pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)  # (B, 12, 8, 8)
-        h = self.enter(h)  # (B, 64, 8, 8)
+        pixels = fold(x)  # (B, 8, 8, 4, 3)
+        h = self.enter(pixels.flatten(3).permute(0, 3, 1, 2))  # (B, 64, 8, 8)
         for block in self.down:
             h = block(h, e)  # (B, 64, 8, 8)
         m = self.shrink(h)  # (B, 128, 4, 4)
@@ -73,51 +70,43 @@ class ContextUnet(nn.Module):
         h = h + self.grow(m)  # (B, 64, 8, 8)
         for block in self.up:
             h = block(h, e)  # (B, 64, 8, 8)
-        v = pixel_shuffle(self.leave(h), 2)  # (B, 3, 16, 16)
-        return self.noise_from(x, t, v)
+        h = self.norm(h)
+        v = self.leave(h).permute(0, 2, 3, 1).view(pixels.shape)  # (B, 8, 8, 4, 3)
+        votes = self.vote(h).permute(0, 2, 3, 1).unflatten(3, (4, -1))  # (B, 8, 8, 4, 128)
+        alpha_bar = self.alpha_bar[(t * self.timesteps).round().long()].view(-1, 1, 1, 1, 1)
+        return unfold(self.noise_from(pixels, v, votes, alpha_bar.clamp(max=0.99999)))
 
-    def noise_from(self, x, t, v):
-        """The noise, from the mix v of noise and sprite that the layers guess.
+    def noise_from(self, x, v, votes, alpha_bar):
+        """The noise in pixels x (B, h, w, 4, 3): what is left when their likely colour is taken.
 
-        v = sqrt(alpha_bar) * noise - sqrt(1 - alpha_bar) * x0      (arXiv 2202.00512, app. D)
-        eps = sqrt(1 - alpha_bar) * x + sqrt(alpha_bar) * v
-        At high noise v is the sprite and at low noise the noise: what there is to find out.
+        Bayes' rule for each pixel, with a = sqrt(alpha_bar), s^2 = 1 - alpha_bar: a colour m of the
+        palette weighs exp(vote) N(x; a m, s^2); the last one, "none of these", exp(vote) N(x; 0, 1)
+        and its colour is a x - s v, where v = a noise - s x0 (arXiv 2202.00512, app. D).
         """
-        alpha_bar = self.alpha_bar[(t * self.timesteps).round().long()].view(-1, 1, 1, 1)
-        return (1 - alpha_bar).sqrt().to(x.dtype) * x + alpha_bar.sqrt().to(x.dtype) * v
+        a, variance = alpha_bar.sqrt(), 1 - alpha_bar
+        m, std = self.palette, variance.sqrt()
+        none = (1 / variance - 1) * x.square().sum(-1, keepdim=True) / 2 + 3 * std.log()
+        one = torch.ones_like(none)
+        facts = torch.cat([a / variance * x, -alpha_bar / variance / 2 * one, -one, none], dim=-1)
+        table = torch.cat([m, m.square().sum(1, keepdim=True), self.missing[:, None]], dim=1)
+        table = torch.block_diag(table, m.new_ones(1, 1)).T  # (6, 128): facts @ table, log weights
+        shares = torch.addmm(votes.reshape(-1, COLOURS + 1), facts.view(-1, 6), table).softmax(-1)
+        x0 = (shares[:, :-1] @ m).view(x.shape) + shares[:, -1].view(one.shape) * (a * x - std * v)
+        return (x - a * x0) / std
 
-    def check(self, x, t, c):
-        """t as (B or 1,) and c as (B or 1, n_context), or an error that names the argument."""
-        where = "ContextUnet"
-        check_kind(where, "x", x, torch.Tensor)
-        if not x.is_floating_point():
-            raise TypeError(f"{where}: x holds {x.dtype}; expected floating-point images")
-        if x.ndim != 4 or x.shape[1] != 3 or x.shape[2] % 8 or x.shape[3] % 8 or 0 in x.shape:
-            raise ValueError(f"{where}: x has shape {tuple(x.shape)}; expected (B, 3, H, W) with "
-                             "H and W multiples of 8, such as 8, 16, 24 or 32")
-        t = torch.as_tensor(t, dtype=x.dtype, device=x.device)
-        if t.numel() not in (1, len(x)) or t.shape[:1].numel() != t.numel():
-            raise ValueError(f"{where}: t has shape {tuple(t.shape)}; expected ({len(x)},) or one "
-                             "number")
-        if not ((t >= 0) & (t <= 1)).all():
-            raise ValueError(f"{where}: t reaches from {t.min():.4g} to {t.max():.4g}; expected "
-                             "level / timesteps, in [0, 1]")
-        if c is None:
-            c = x.new_zeros(1, self.n_context)
-        if not c.is_floating_point():
-            raise TypeError(f"{where}: c is {c.dtype}; expected floating point contexts")
-        if c.ndim != 2 or len(c) not in (1, len(x)) or c.shape[1] != self.n_context:
-            raise ValueError(f"{where}: c has shape {tuple(c.shape)}; expected "
-                             f"({len(x)}, {self.n_context})")
-        return t.flatten(), c.to(x)
+    @torch.no_grad()
+    def learn_palette(self, colours):
+        """Takes the first 127 of colours (n, 3), values in [-1, 1], as the palette."""
+        self.palette[: len(colours)] = colours[:COLOURS].to(self.palette)
+        self.missing[: len(colours)] = 0
 
 
 class Embedding(nn.Module):
-    """Level and context as one vector: the level as a row of waves, the context as it is."""
+    """Level and context as one vector, the level as a row of waves."""
 
     def __init__(self, n_context, size, waves=16):
         super().__init__()
-        frequency = math.pi * torch.logspace(0, 2, waves) / 2
+        frequency = math.pi / 2 * torch.logspace(0, 2, waves)
         self.register_buffer("frequency", frequency, persistent=False)
         self.level = nn.Linear(2 * waves, size)
         self.context = nn.Linear(n_context, size, bias=False)  # no context adds nothing
@@ -138,12 +127,24 @@ class ResidualBlock(nn.Module):
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
         self.scale_shift = nn.Linear(embedding, 2 * channels)
         self.norm2 = nn.GroupNorm(GROUPS, channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
-        nn.init.zeros_(self.conv2.weight)
-        nn.init.zeros_(self.conv2.bias)
+        self.conv2 = zeroed(nn.Conv2d(channels, channels, 3, padding=1))
 
     def forward(self, x, e):
         scale, shift = self.scale_shift(e)[:, :, None, None].chunk(2, dim=1)  # (B, C, 1, 1)
-        h = self.conv1(silu(self.norm1(x)))  # (B, C, H, W)
-        h = self.norm2(h) * (1 + scale) + shift
+        h = self.norm2(self.conv1(silu(self.norm1(x)))) * (1 + scale) + shift  # (B, C, H, W)
         return x + self.conv2(silu(h))
+
+
+def fold(x):
+    """Pixels (B, 3, H, W) as blocks of 2x2, each with its four colours (B, H / 2, W / 2, 4, 3)."""
+    return x.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)).permute(0, 2, 4, 3, 5, 1).flatten(3, 4)
+
+
+def unfold(pixels):
+    """The inverse of `fold`."""
+    return pixels.unflatten(3, (2, 2)).permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)
+
+
+def zeroed(layer):
+    """The layer, answering 0 until it has learned better."""
+    return layer.apply(lambda part: [nn.init.zeros_(p) for p in part.parameters()])

@@ -16,6 +16,7 @@ def trained():
     """A small network whose layers all count, as after training."""
     torch.manual_seed(0)
     nn_model = ContextUnet(channels=16)
+    nn_model.learn_palette(torch.rand(100, 3) * 2 - 1)
     with torch.no_grad():
         for parameter in nn_model.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
@@ -37,7 +38,7 @@ def test_heights_8_16_24_and_32_run(trained, height):
 @pytest.mark.parametrize("shape", [(3, 3, 12, 12), (3, 3, 17, 17), (3, 1, 16, 16), (3, 16, 16),
                                    (0, 3, 16, 16), (3, 3, 0, 0)])
 def test_a_shape_that_the_network_cannot_take_is_named(trained, shape):
-    with pytest.raises(ValueError, match=r"ContextUnet: x has shape .*expected \(B, 3, H, W\)"):
+    with pytest.raises(ValueError, match=r"ContextUnet: x has shape .*expected \(B, ., H, W\)"):
         trained(torch.zeros(shape), torch.tensor(0.5))
 
 
@@ -130,7 +131,46 @@ def test_an_untrained_network_guesses_the_best_linear_noise(i):
     nn_model = ContextUnet(channels=16, schedule=schedule)
     x = noisy()
     expected = (1 - schedule.alpha_bar[i]).sqrt().float() * x
-    torch.testing.assert_close(nn_model(x, torch.tensor(i / 500)), expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(nn_model(x, torch.tensor(i / 500)), expected, rtol=0, atol=1e-4)
+
+
+def test_a_pixel_of_a_known_colour_is_recognised_under_noise():
+    """With equal votes Bayes' rule alone decides: two far colours, noise of std 0.037."""
+    nn_model = ContextUnet(channels=16)
+    nn_model.learn_palette(torch.tensor([[-1.0, -1, -1], [1, 1, 1]]))
+    x0 = torch.ones(1, 3, 16, 16)
+    x0[..., :8] = -1
+    noise = noisy(1)
+    alpha_bar = nn_model.alpha_bar[10]
+    x = alpha_bar.sqrt() * x0 + (1 - alpha_bar).sqrt() * noise
+    torch.testing.assert_close(nn_model(x, torch.tensor(0.02)), noise, rtol=0, atol=0.3)
+
+
+def test_a_colour_outside_the_palette_is_left_to_the_layers():
+    nn_model = ContextUnet(channels=16)
+    nn_model.learn_palette(torch.tensor([[-1.0, -1, -1]]))
+    x, i = torch.full((1, 3, 16, 16), 0.7), 10
+    expected = (1 - nn_model.alpha_bar[i]).sqrt() * x
+    torch.testing.assert_close(nn_model(x, torch.tensor(i / 500)), expected, rtol=0, atol=1e-5)
+
+
+def test_bayes_rule_is_that_of_the_slow_sum():
+    torch.manual_seed(0)
+    nn_model = ContextUnet(channels=16)
+    nn_model.learn_palette(torch.rand(127, 3) * 2 - 1)
+    x, votes = torch.randn(1, 1, 1, 4, 3), torch.randn(1, 1, 1, 4, 128)
+    v, alpha_bar = torch.randn(1, 1, 1, 4, 3), torch.tensor(0.4).view(1, 1, 1, 1, 1)
+    a, std = 0.4**0.5, 0.6**0.5
+    expected = torch.zeros(4, 3)
+    for k in range(4):
+        pixel, vote = x.view(4, 3)[k].double(), votes.view(4, 128)[k].double().exp()
+        near = torch.distributions.Normal(a * nn_model.palette.double(), std).log_prob(pixel)
+        none = torch.distributions.Normal(0.0, 1.0).log_prob(pixel)
+        weight = torch.cat([vote[:-1] * near.sum(1).exp(), vote[-1:] * none.sum().exp()])
+        colours = torch.cat([nn_model.palette.double(), (a * pixel - std * v.view(4, 3)[k])[None]])
+        expected[k] = (pixel - a * (weight @ colours) / weight.sum()) / std
+    guess = nn_model.noise_from(x, v, votes, alpha_bar)
+    torch.testing.assert_close(guess.view(4, 3), expected, rtol=0, atol=1e-4)
 
 
 def test_the_shipped_architecture_takes_no_arguments_and_fits_in_4_megabytes():

@@ -1,0 +1,468 @@
+"""Training does what it says, ends the same after any interruption, and files are safe to load."""
+
+import dataclasses
+import json
+import os
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from diffutils import NoiseSchedule, linear_schedule, sample_ddim
+from diffutils.training import (
+    fit,
+    frequent_colours,
+    level_weights,
+    load_pretrained,
+    load_weights,
+    pretrained_path,
+    save_weights,
+    weights_metadata,
+)
+from diffutils.unet import ContextUnet
+
+SCHEDULE = linear_schedule()
+
+
+def small_network(seed=0):
+    torch.manual_seed(seed)
+    return ContextUnet(channels=16, blocks=(1, 1, 1), schedule=SCHEDULE)
+
+
+def squares(n=40):
+    """Plain sprites of one colour each, their contexts by the strongest colour channel."""
+    colours = torch.rand(n, 3, 1, 1, generator=torch.Generator().manual_seed(3)) * 2 - 1
+    contexts = torch.eye(5)[colours.flatten(1).argmax(dim=1)]
+    return colours.expand(n, 3, 16, 16).contiguous(), contexts
+
+
+def small_run(nn_model=None, **changed):
+    x0, contexts = squares()
+    arguments = {"schedule": SCHEDULE, "contexts": contexts, "steps": 6, "batch_size": 8}
+    return fit(nn_model or small_network(), x0, **(arguments | changed))
+
+
+def equal(one, other):
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+# --- the run ---------------------------------------------------------------------------------
+
+
+def test_a_record_a_step():
+    records = list(small_run())
+    assert [r.step for r in records] == [1, 2, 3, 4, 5, 6]
+    for record in records:
+        assert len(record.loss_by_band) == 5 and np.isfinite(record.loss)
+        assert record.images_per_second > 0 and record.seconds > 0
+
+
+def test_the_loss_is_the_mean_of_its_bands_weighted_by_their_images():
+    for record in small_run(batch_size=256, steps=1):
+        assert record.loss == pytest.approx(np.mean(record.loss_by_band), rel=0.2)
+
+
+def test_training_lowers_the_loss():
+    records = list(small_run(steps=120, batch_size=32))
+    first, last = (np.mean([r.loss for r in part]) for part in (records[:10], records[-20:]))
+    assert last < 0.5 * first
+
+
+def test_a_trained_run_makes_sprites_of_one_colour():
+    run = small_run(steps=300, batch_size=32)
+    for _ in run:
+        pass
+    samples, _ = sample_ddim(16, nn_model=run.model, schedule=SCHEDULE, n=25, progress=False,
+                             generator=torch.Generator().manual_seed(0))
+    assert torch.isfinite(samples).all()
+    assert samples.std(dim=(2, 3)).mean() < 0.35  # noise has 1
+
+
+def test_the_same_seed_gives_the_same_run():
+    one, other = small_run(), small_run()
+    assert [r.loss for r in one] == [r.loss for r in other]
+    assert equal(one.model, other.model)
+
+
+def test_another_seed_gives_another_run():
+    assert [r.loss for r in small_run()] != [r.loss for r in small_run(seed=1)]
+
+
+def test_training_leaves_the_global_generator_alone():
+    torch.manual_seed(7)
+    expected = torch.rand(1)
+    nn_model = small_network()
+    torch.manual_seed(7)
+    for _ in small_run(nn_model):
+        pass
+    assert torch.equal(torch.rand(1), expected)
+
+
+class Listener(torch.nn.Module):
+    """A network that notes what it is asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.zeros(()))
+        self.levels, self.contexts = [], []
+
+    def __deepcopy__(self, memo):
+        return Listener()
+
+    def forward(self, x, t, c=None):
+        self.levels += (t * 500).round().int().tolist()
+        self.contexts.append(c)
+        return self.scale * x
+
+
+def test_the_levels_trained_are_the_levels_sampled():  # BUGS 14
+    listener = Listener()
+    for _ in small_run(listener, steps=60, batch_size=200):
+        pass
+    assert set(listener.levels) == set(range(1, 501))
+
+
+def test_one_context_in_ten_is_dropped():  # BUGS 12
+    listener = Listener()
+    for _ in small_run(listener, steps=40, batch_size=100):
+        pass
+    contexts = torch.cat(listener.contexts)
+    share = (contexts.sum(dim=1) == 0).float().mean()
+    assert abs(share - 0.1) < 3 * (0.1 * 0.9 / 4000) ** 0.5
+    assert set(contexts.sum(dim=1).tolist()) == {0.0, 1.0}
+
+
+def test_the_loss_recorded_is_the_plain_error_of_the_noise():
+    """A network that answers 0 is wrong by the noise itself, whose variance is 1."""
+    records = list(small_run(Listener(), steps=1, batch_size=500))
+    assert records[0].loss == pytest.approx(1, abs=0.02)
+
+
+def test_the_weights_of_the_levels_make_the_error_that_of_v():
+    weight = level_weights(SCHEDULE)
+    assert weight.shape == (501,)
+    torch.testing.assert_close(weight[250].double() * SCHEDULE.alpha_bar[250],
+                               torch.tensor(1.0).double(), rtol=1e-6, atol=0)
+    assert weight.max() <= 100
+
+
+def test_the_averaged_network_is_between_the_first_and_the_last():
+    nn_model = small_network()
+    first = nn_model.embed.mix.weight.detach().clone()
+    run = small_run(nn_model, steps=40)
+    for _ in run:
+        pass
+    averaged, last = run.model.embed.mix.weight, nn_model.embed.mix.weight
+    assert 0 < (averaged - last).norm() < (first - last).norm()
+
+
+def test_a_fresh_supply_of_sprites_is_asked_for_every_batch():
+    x0, contexts = squares()
+    asked = []
+
+    def draw(n, generator):
+        asked.append(n)
+        rows = torch.randint(len(x0), (n,), generator=generator)
+        return x0[rows], contexts[rows]
+
+    losses = [r.loss for r in fit(small_network(), draw, schedule=SCHEDULE, steps=6, batch_size=8)]
+    assert asked == [8] * 6
+    assert losses == [r.loss for r in small_run()]
+
+
+def test_a_run_without_contexts():
+    assert len(list(small_run(contexts=None, steps=2))) == 2
+
+
+def test_a_run_by_the_clock_ends_on_time_with_its_rate_near_zero():
+    run = small_run(steps=None, seconds=0.5)
+    records = list(run)
+    assert 0.5 <= records[-1].seconds < 1.5
+    assert run.finished() and list(run) == []
+
+
+def test_a_run_without_a_budget_goes_on_until_it_is_left():
+    run = small_run(steps=None)
+    for record in run:
+        if record.step == 5:
+            break
+    assert run.step == 5
+
+
+def test_an_interrupted_run_is_usable_and_can_be_taken_up_again():
+    whole, parts = small_run(), small_run()
+    for _ in whole:
+        pass
+    with pytest.raises(KeyboardInterrupt):
+        for record in parts:
+            if record.step == 3:
+                raise KeyboardInterrupt
+    samples, _ = sample_ddim(2, nn_model=parts.model, schedule=SCHEDULE, n=2, progress=False)
+    assert torch.isfinite(samples).all()
+    assert [r.step for r in parts] == [4, 5, 6]
+    assert equal(whole.model, parts.model)
+
+
+@pytest.mark.parametrize("changed, error, words", [
+    ({"steps": 0}, ValueError, "steps is 0"),
+    ({"steps": 2.5}, TypeError, "steps is 2.5"),
+    ({"seconds": -1}, ValueError, "seconds is -1"),
+    ({"batch_size": 0}, ValueError, "batch_size is 0"),
+    ({"schedule": "linear"}, TypeError, "schedule is a str"),
+    ({"contexts": torch.zeros(3, 5)}, ValueError, r"contexts has shape \(3, 5\)"),
+    ({"contexts": torch.zeros(40, 5).long()}, TypeError, "contexts .*int64"),
+    ({"nn_model": 3}, TypeError, "nn_model is a int"),
+])
+def test_bad_arguments_of_fit_are_named(changed, error, words):
+    with pytest.raises(error, match=f"fit: {words}"):
+        small_run(**changed)
+
+
+@pytest.mark.parametrize("x0, error, words", [
+    (torch.zeros(4, 1, 16, 16), ValueError, r"x0 has shape \(4, 1, 16, 16\)"),
+    (torch.zeros(0, 3, 16, 16), ValueError, "x0 has shape"),
+    (torch.zeros(4, 3, 16, 16).byte(), TypeError, "x0 holds torch.uint8"),
+    (torch.full((4, 3, 16, 16), 255.0), ValueError, "x0 reaches from 255 to 255"),
+    (torch.full((4, 3, 16, 16), float("nan")), ValueError, "x0 reaches"),
+])
+def test_bad_sprites_are_named(x0, error, words):
+    with pytest.raises(error, match=f"fit: {words}"):
+        fit(small_network(), x0, schedule=SCHEDULE, steps=1)
+
+
+def test_the_palette_is_the_most_frequent_colours():
+    grey = torch.tensor([[0, 0, 0], [255, 255, 255], [10, 200, 30]])
+    x0 = torch.cat([g.view(1, 3, 1, 1).expand(n, 3, 16, 16) for g, n in
+                    zip(grey, (2, 5, 3), strict=True)]) / 127.5 - 1
+    colours = frequent_colours(x0)
+    assert ((colours + 1) * 127.5).round().tolist() == grey[[1, 2, 0]].tolist()
+    run = fit(small_network(), x0, schedule=SCHEDULE, steps=1)
+    assert torch.equal(run.model.palette[:3], colours)
+    assert (run.model.missing == 0).sum() == 3
+
+
+# --- checkpoints -----------------------------------------------------------------------------
+
+
+def test_a_resumed_run_ends_bit_equal(tmp_path, monkeypatch):
+    monkeypatch.setattr("diffutils.training.CHECKPOINT_EVERY", 2)
+    whole = small_run()
+    for _ in whole:
+        pass
+    for record in small_run(checkpoint=tmp_path / "run"):
+        if record.step == 3:
+            break  # the last checkpoint is at step 2
+    resumed = small_run(small_network(seed=9), checkpoint=tmp_path / "run")
+    assert resumed.step == 2
+    for _ in resumed:
+        pass
+    assert equal(whole.model, resumed.model) and equal(whole.nn_model, resumed.nn_model)
+
+
+KILLED = """
+import sys, torch
+sys.path[:0] = {path!r}
+torch.set_num_threads(1)
+import diffutils.training as training
+import test_training
+training.CHECKPOINT_EVERY = 1
+run = test_training.small_run(checkpoint={checkpoint!r}, steps=100000)
+for record in run:
+    print(record.step, flush=True)
+"""
+
+
+def test_a_run_killed_anywhere_leaves_a_whole_checkpoint(tmp_path):
+    checkpoint = tmp_path / "run"
+    path = [os.path.dirname(__file__), os.path.dirname(os.path.dirname(__file__))]
+    code = KILLED.format(path=path, checkpoint=str(checkpoint))
+    for turn in range(3):
+        with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+            for _ in range(4 + turn):
+                assert process.stdout.readline()
+            process.kill()
+        resumed = small_run(checkpoint=checkpoint, steps=100000)
+        assert resumed.step >= 4 + turn
+    straight = small_run(steps=100000)
+    for record in straight:
+        if record.step == resumed.step:
+            break
+    assert equal(straight.model, resumed.model)
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path):
+    for _ in small_run(checkpoint=tmp_path / "run"):
+        pass
+    with pytest.raises(ValueError, match='belongs to a run with .*"seed": 0'):
+        small_run(checkpoint=tmp_path / "run", seed=1)
+
+
+# --- weights ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def saved(tmp_path):
+    nn_model = small_network()
+    with torch.no_grad():
+        for parameter in nn_model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    path = tmp_path / "weights.safetensors"
+    save_weights(path, nn_model, command="train", data_checksum="abc", scores={"flawless": 0.5})
+    return path, nn_model
+
+
+def test_saved_weights_come_back(saved):
+    path, nn_model = saved
+    loaded, schedule = load_weights(path)
+    assert not loaded.training and equal(nn_model, loaded)
+    assert isinstance(schedule, NoiseSchedule)
+    assert torch.equal(schedule.alpha_bar, SCHEDULE.alpha_bar)
+    x, t, c = torch.randn(2, 3, 16, 16), torch.tensor([0.2, 0.9]), torch.eye(5)[:2]
+    assert torch.equal(nn_model(x, t, c), loaded(x, t, c))
+
+
+def test_metadata_tells_config_schedule_command_data_and_scores(saved):
+    metadata = weights_metadata(saved[0])
+    assert metadata["command"] == "train" and metadata["data_checksum"] == "abc"
+    assert metadata["scores"] == {"flawless": 0.5}
+    assert metadata["config"]["channels"] == 16 and len(metadata["config"]["beta"]) == 500
+
+
+def test_half_floats_halve_the_file(saved, tmp_path):
+    path, nn_model = saved
+    save_weights(tmp_path / "half.safetensors", nn_model, dtype=torch.float16)
+    assert (tmp_path / "half.safetensors").stat().st_size < 0.7 * path.stat().st_size
+    half, _ = load_weights(tmp_path / "half.safetensors")
+    x, t = torch.randn(2, 3, 16, 16), torch.tensor([0.2, 0.9])
+    torch.testing.assert_close(half(x, t), nn_model(x, t), rtol=0, atol=5e-3)
+
+
+def test_a_path_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="load_weights: path is .*none.safetensors"):
+        load_weights(tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize("content", [
+    b"", b"<!DOCTYPE html><html>404</html>", b"\x00" * 64, b"\xff" * 64, pickle.dumps({"a": 1}),
+])
+def test_foreign_files_are_refused(tmp_path, content):  # BUGS 10, 18
+    path = tmp_path / "foreign.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="no safetensors file, or is cut short"):
+        load_weights(path)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.3, 0.999])
+def test_truncated_weights_are_refused(saved, share):  # BUGS 10
+    path, _ = saved
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(ValueError, match="cut short"):
+        load_weights(path)
+
+
+def test_weights_changed_on_the_way_are_refused(saved):  # BUGS 10
+    path, _ = saved
+    content = bytearray(path.read_bytes())
+    content[-1000] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="checksum"):
+        load_weights(path)
+
+
+def rewrite(path, change_tensors=None, change_metadata=None):
+    from safetensors import safe_open
+
+    tensors = load_file(path)
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    (change_tensors or dict)(tensors)
+    (change_metadata or dict)(metadata)
+    save_file(tensors, path, metadata)
+
+
+@pytest.mark.parametrize("change, words", [
+    (lambda t: t.pop("enter.bias"), "lacks tensor 'enter.bias'"),
+    (lambda t: t.update(extra=torch.zeros(1)), "unknown tensor 'extra'"),
+    (lambda t: t.update({"enter.bias": torch.zeros(7)}), r"'enter.bias' has shape \(7,\)"),
+    (lambda t: t["enter.bias"].fill_(float("nan")), "'enter.bias' has values that are not finite"),
+])
+def test_weights_that_do_not_fit_are_named(saved, change, words):
+    rewrite(saved[0], change_tensors=change)
+    with pytest.raises(ValueError, match=words):
+        load_weights(saved[0])
+
+
+@pytest.mark.parametrize("config", [
+    "not json", "[]", "{}", json.dumps({"n_context": 5, "channels": 10**9, "blocks": [1, 1, 1]}),
+])
+def test_a_config_that_cannot_be_built_is_refused(saved, config):
+    def change(metadata):
+        beta = SCHEDULE.beta[1:].tolist()
+        whole = json.loads(config) if config.startswith("{\"n") else None
+        metadata["config"] = config if whole is None else json.dumps(whole | {"beta": beta})
+
+    rewrite(saved[0], change_metadata=change)
+    with pytest.raises(ValueError, match="config describes no network"):
+        load_weights(saved[0])
+
+
+def test_another_safetensors_file_is_refused(tmp_path):
+    save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(ValueError, match="has the format None; expected 'diffutils-weights"):
+        load_weights(tmp_path / "other.safetensors")
+
+
+def test_a_write_that_fails_leaves_nothing_behind(saved, monkeypatch):
+    path, nn_model = saved
+    before = path.read_bytes()
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("diffutils.training.os.replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        save_weights(path, nn_model, command="again")
+    assert path.read_bytes() == before
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_the_shipped_weights_load_are_small_and_tell_their_story():
+    nn_model, schedule = load_pretrained()
+    assert schedule.timesteps == 500
+    assert pretrained_path().stat().st_size <= 4e6
+    assert weights_metadata(pretrained_path())["command"]
+    guess = nn_model(torch.randn(2, 3, 16, 16), torch.tensor(0.5), torch.eye(5)[:2])
+    assert torch.isfinite(guess).all()
+
+
+def test_the_shipped_weights_are_of_the_default_network():
+    nn_model, _ = load_pretrained()
+    assert nn_model.config == ContextUnet().config
+
+
+def test_records_are_plain_data():
+    record = next(iter(small_run()))
+    assert set(dataclasses.asdict(record)) == {
+        "step", "loss", "loss_by_band", "images_per_second", "seconds"}
+
+
+# --- the command -----------------------------------------------------------------------------
+
+
+def command(*arguments, **environment):
+    module = [sys.executable, "-W", "error", "-m", "diffutils.train"]
+    return subprocess.run([*module, *arguments], capture_output=True, text=True, timeout=300,
+                          env=os.environ | {"OMP_NUM_THREADS": "1"} | environment)
+
+
+def test_help_of_the_training_command_is_complete():
+    text = command("--help").stdout
+    for option in ("--output", "--steps", "--seconds", "--batch-size", "--learning-rate", "--seed",
+                   "--sprites", "--height", "--checkpoint", "--samples", "--score", "--device"):
+        assert option in text
