@@ -380,7 +380,7 @@ def draw_grid(
         [wrap(caption, wide + gap - 4) for caption in (captions[k] if captions else None) or []]
         for k in range(len(rows))
     ]
-    titles = wrap(title, max(right - edge, 400), bigger=3)
+    titles = wrap(title, max(right - edge, 600), bigger=3)
     y = edge + line_height(len(titles), 3) + bool(titles) * 6
     heads_end = y + line_height(max([len(lines) for _, lines in heads], default=0))
     heights = [
@@ -473,13 +473,30 @@ def write(pen, place, lines, anchor="la", *, bigger=0, bold=False, colour=INK):
         pen.text(at, line, fill=colour, font=font(FONT_PIXELS + bigger, bold), anchor=anchor)
 
 
-def as_png(picture):
-    """A Pillow picture as PNG bytes; with 256 colours or fewer as a palette, which is smaller."""
-    if picture.getcolors(256):
+def as_png(picture, level=6):
+    """A Pillow picture as PNG bytes; with 256 colours or fewer as a palette, which is smaller.
+
+    level   of compression; 9 takes 7 times as long as 6, for 3 % less of a sprite, 10 % of a plot
+    """
+    if picture.mode == "RGB" and picture.getcolors(256):
         picture = picture.convert("P", palette=Image.Palette.ADAPTIVE, colors=256)
     held = io.BytesIO()
-    picture.save(held, "PNG", compress_level=6)  # 9 takes 7 times as long for 3 % less
+    picture.save(held, "PNG", compress_level=level)
     return held.getvalue()
+
+
+def in_few_colours(picture, count=64):
+    """An RGB picture in its most frequent colours, kept exactly; the others go to the nearest."""
+    red, green, blue = np.asarray(picture, np.int32).reshape(-1, 3).T
+    found, where, often = np.unique(
+        red << 16 | green << 8 | blue, return_inverse=True, return_counts=True
+    )
+    split_up = np.stack([found >> 16, found >> 8 & 255, found & 255], 1)  # (colours, 3)
+    kept = split_up[np.argsort(-often, kind="stable")[:count]]
+    nearest = ((split_up[:, None] - kept) ** 2).sum(2).argmin(1).astype(np.uint8)
+    result = Image.fromarray(nearest[where].reshape(picture.height, picture.width), "P")
+    result.putpalette(kept.astype(np.uint8).tobytes())
+    return result
 
 
 def data_uri(png):
@@ -582,11 +599,11 @@ def top(group, least):
 
 
 def finish(canvas, text):
-    """The canvas as a Figure, in at most 256 colours."""
+    """The canvas as a Figure."""
     held = io.BytesIO()
     canvas.savefig(held, format="png", metadata={"Software": None})
     picture = Image.open(held).convert("RGB")
-    return Figure(as_png(picture.quantize(256, dither=Image.Dither.NONE).convert("RGB")), text)
+    return Figure(as_png(in_few_colours(picture), level=9), text)
 
 
 def sentences(*parts):

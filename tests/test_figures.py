@@ -189,6 +189,18 @@ def test_the_colour_of_a_curve_is_the_one_given():
     assert (np.abs(pixels(figure).astype(int) - wanted).max(-1) <= 3).sum() > 300
 
 
+def test_a_plot_keeps_its_colours_exactly_and_stays_small():
+    x = np.linspace(0, 9, 300)
+    curves = {name: (x, np.sin(x + k)) for k, name in enumerate("abc")}
+    colours = dict(zip("abc", (SIGNAL, NOISE, IDEAL), strict=True))
+    figure = plot_lines(curves, x_label="x", y_label="y", colours=colours)
+    picture = pixels(figure)
+    for colour in (*colours.values(), "#FFFFFF"):
+        wanted = [int(colour[k : k + 2], 16) for k in (1, 3, 5)]
+        assert (picture == wanted).all(-1).sum() > 300
+    assert len(figure.png) < 30_000
+
+
 def test_names_of_curves_that_end_together_stay_apart():
     places = spread_apart([10.0, 11.0, 12.0, 200.0], 20)
     assert np.diff(places).min() >= 20
