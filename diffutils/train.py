@@ -203,7 +203,7 @@ def parse(arguments):
     add("--seconds", type=float, metavar="S",
         help="train for S seconds (3600 where neither this nor --steps is given)")
     add("--batch-size", type=int, default=128, metavar="N", help="sprites a step, over all devices")
-    add("--learning-rate", type=float, default=2e-3, metavar="R", help="the highest of the run")
+    add("--learning-rate", type=float, default=3e-3, metavar="R", help="the highest of the run")
     add("--seed", type=int, default=0, metavar="N",
         help="of the sprites, the first weights and every random draw")
     add("--sprites", metavar="SOURCE",

@@ -7,7 +7,7 @@
 
 A step is `Run.train_step`: draw sprites, draw levels, draw noise, `perturb_input`, ask the network,
 mean squared error, step (DDPM, arXiv 2006.11239, algorithm 1). What `fit` adds to it:
-- a weight for each level, since the plain error hardly counts the levels where sprites take shape;
+- a weight for each level, the one it has in the bound on the likelihood (eq. 12);
 - contexts replaced by zeros, one in ten, so that the network also learns sprites without one
   (classifier-free guidance, arXiv 2207.12598, algorithm 1);
 - the palette: the 127 most frequent colours of 4,096 of the sprites, which the network votes on;
@@ -66,7 +66,7 @@ class Record:
 
 def fit(
     nn_model, x0, *, schedule, contexts=None, steps=None, seconds=None, batch_size=128, seed=0,
-    learning_rate=2e-3, checkpoint=None, accelerator=None,
+    learning_rate=3e-3, checkpoint=None, accelerator=None,
 ):  # fmt: skip
     """A training run, ready to be iterated over: each turn is one step and gives one `Record`.
 
@@ -261,12 +261,14 @@ def frequent_colours(x0):
 
 
 def level_weights(schedule):
-    """How much the error at each level counts, (T + 1,): 1 / alpha_bar, at most 100.
+    """How much the error at each level counts, (T + 1,): beta / (1 - alpha_bar), as in the bound.
 
-    With it the error of the noise becomes the error of v, the mix of noise and sprite that the
-    network guesses inside (arXiv 2202.00512, sec. 4).
+    The sum of these times the squared errors bounds how far the samples are from the data (DDPM,
+    eq. 12, with alpha near 1). Scaled to 1 at level T and cut at 4, since below level 25 a pixel
+    is rarely wrong, but then by far.
     """
-    return (1 / schedule.alpha_bar).clamp(max=100).float()
+    weight = schedule.beta / (1 - schedule.alpha_bar).clamp(min=1e-9)
+    return (weight / weight[-1]).clamp(max=4).float()
 
 
 def average_last_tenth(averaged, current, count):
