@@ -35,6 +35,7 @@ from diffutils.figures import (
     house_style,
 )
 from diffutils.ideal import IdealDenoiser
+from diffutils.measure import distance_to_average, variety
 from diffutils.noising import perturb_input
 from diffutils.pixels import to_float, to_uint8
 from diffutils.sampling import denoise_add_noise, guess_noise, sample_ddpm
@@ -248,31 +249,34 @@ def sampling_iteration_details():
 
 
 def sample_and_noise():
-    """The same start with fresh noise put back at each step, and without: sprites and blobs."""
-    page = Page(WIDE, 800, "Why put noise back?")
+    """The same start with fresh noise put back at each step, and without: sprites and less."""
+    page = Page(WIDE, 760, "Why put noise back?")
     start = new_sprites().x[0, :8]
     kept, bare = new_sprites().x0[-1, :8], new_sprites(inject_noise=False).x0[-1, :8]
-    average = world().mean(0, keepdim=True)
-    far = [distances(pictures, average) for pictures in (kept, bare)]
+    far = [float(distance_to_average(x, world()).mean()) for x in (kept, bare)]
+    apart = [float(variety(x).mean()) for x in (kept, bare)]
+    if far[1] >= far[0] or apart[1] >= apart[0]:
+        raise RuntimeError("sample_and_noise: these samples do not show what the picture says")
     rows = (
-        (start, "The same start:\nnoise, level 500", QUIET),
-        (kept, "Fresh noise put\nback each step", SIGNAL),
-        (bare, "No noise\nput back", NOISE),
+        (start, "The same start:\nnoise, level 500", QUIET, ("to the\naverage", "to each\nother")),
+        (kept, "Fresh noise put\nback each step", SIGNAL, (f"{far[0]:.2f}", f"{apart[0]:.2f}")),
+        (bare, "No noise\nput back", NOISE, (f"{far[1]:.2f}", f"{apart[1]:.2f}")),
     )
-    for r, (pictures, name, colour) in enumerate(rows):
-        y = 125 + 200 * r
-        page.words((30, y + 64), name, colour, align="left", bold=True)
+    page.words((1466, 105), "distance", QUIET, size=SMALL, bold=True)
+    for r, (pictures, name, colour, numbers) in enumerate(rows):
+        y = 125 + 180 * r
+        page.words((30, y + 56), name, colour, align="left", bold=True)
         for k in range(8):
-            page.sprite(330 + 144 * k, y, pictures[k : k + 1], 8)
-    for r, colour in ((1, SIGNAL), (2, NOISE)):
-        page.words((1530, 125 + 200 * r + 40), f"{far[r - 1]:.1f}", colour, size=40, bold=True)
-    page.words((1530, 190), "distance\nto the\naverage", QUIET, size=24)
-    page.words((30, 745), "One network, one start, 500 steps each. The two rows differ in z alone.",
-               QUIET, align="left")  # fmt: skip
+            page.sprite(330 + 128 * k, y, pictures[k : k + 1], 7)
+        for k, told in enumerate(numbers):
+            page.words((1412 + 118 * k, y + 56), told, colour, size=SMALL if r == 0 else 38,
+                       bold=r > 0)  # fmt: skip
+    page.words((30, 700), "Only the fresh noise differs. Without it these samples are more alike,\n"
+               "and nearer to the average of all sprites.", QUIET, align="left")  # fmt: skip
     return page.finish(
-        f"Eight samples with fresh noise put back at each step look like sprites and lie "
-        f"{far[0]:.1f} from the average of all sprites. From the same start, without it, they "
-        f"collapse to blobs that lie {far[1]:.1f} away."
+        f"Eight samples with fresh noise put back at each step lie {far[0]:.2f} a pixel from the "
+        f"average of all sprites and {apart[0]:.2f} from each other. From the same start without "
+        f"it they are more alike: {far[1]:.2f} from the average and {apart[1]:.2f} from each other."
     )
 
 
@@ -360,11 +364,6 @@ def about(count):
     if count < 9.95:
         return "1" if count < 1.05 else f"{count:.1f}"
     return f"about {float(f'{count:.2g}'):.0f}"
-
-
-def distances(pictures, average):
-    """The mean distance of pictures to the average, root of the summed squares."""
-    return float((pictures - average).flatten(1).norm(dim=1).mean())
 
 
 class Page:
