@@ -145,7 +145,7 @@ def test_the_loss_recorded_is_the_plain_error_of_the_noise():
 
 
 def test_the_weights_of_the_levels_are_those_of_the_bound():
-    """DDPM eq. 12: beta^2 / (2 sigma^2 alpha (1 - alpha_bar)) with sigma^2 = beta, up to a factor."""
+    """DDPM eq. 12, sigma^2 = beta: beta / (2 alpha (1 - alpha_bar)), up to a factor."""
     weight, s = level_weights(SCHEDULE).double(), SCHEDULE
     bound = s.beta / (2 * s.alpha * (1 - s.alpha_bar))
     ratio = weight[50:] / bound[50:]

@@ -1,0 +1,116 @@
+"""CPU seconds until samples look like real sprites, by Frechet distance, ours and the reference.
+
+    python tests/benchmarks/frechet.py ours 5 15 45
+    python tests/benchmarks/frechet.py reference 240
+
+Each run trains on the course's file format in ../shared/data for the CPU seconds given, on one
+thread, each number from scratch, and draws 512 sprites by 50 steps of DDIM. The distance is between
+512 samples and the training sprites, in the features of a fixed random network of convolutions that
+no one trained; of two parts of the real sprites it is the floor.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from reference_network import ReferenceUnet
+from torch import nn
+
+from diffutils import linear_schedule, perturb_input, sample_ddim
+from diffutils.sprites.load import load_sprites
+from diffutils.training import fit
+from diffutils.unet import ContextUnet
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "dungeon_sprites_16x16.npy"
+SCHEDULE = linear_schedule()
+
+
+def features(images):
+    """(N, 256) numbers that a fixed random network sees in images (N, 3, 16, 16)."""
+    generator = torch.Generator().manual_seed(0)
+    h, parts = images.clamp(-1, 1), []
+    for size_in, size_out in ((3, 64), (64, 64), (64, 128)):
+        weight = torch.randn(size_out, size_in, 3, 3, generator=generator)
+        weight *= (2 / 9 / size_in) ** 0.5
+        h = nn.functional.relu(nn.functional.conv2d(h, weight, padding=1))
+        parts.append(h.mean(dim=(2, 3)))
+        h = nn.functional.avg_pool2d(h, 2)
+    return torch.cat(parts, dim=1).double()
+
+
+def frechet(one, other):
+    """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) of two sets of features, times 1000."""
+    c1, c2 = (torch.cov(part.T) for part in (one, other))
+    roots = torch.linalg.eigvals(c1 @ c2).real.clamp(min=0).sqrt().sum()
+    mean = (one.mean(0) - other.mean(0)).square().sum()
+    return 1000 * float(mean + c1.trace() + c2.trace() - 2 * roots)
+
+
+def train_ours(x0, contexts, budget):
+    """`fit` for so many seconds; on an idle core these are CPU seconds, and we report those."""
+    nn_model = ContextUnet(n_context=contexts.shape[1], schedule=SCHEDULE)
+    run = fit(nn_model, x0, schedule=SCHEDULE, contexts=contexts, seconds=budget)
+    run.agree = cpu_clock()
+    for _ in run:
+        pass
+    return run.model, run.step * run.batch_size
+
+
+def cpu_clock():
+    """Makes a run count CPU seconds in place of its own."""
+    last = time.process_time()
+
+    def since(_):
+        nonlocal last
+        last, before = time.process_time(), last
+        return last - before
+
+    return since
+
+
+def train_reference(x0, contexts, budget):
+    """The course's recipe: batch 100, Adam 1e-3 falling linearly, the plain error of the noise."""
+    nn_model = ReferenceUnet(n_context=contexts.shape[1])
+    optimizer = torch.optim.Adam(nn_model.parameters(), lr=1e-3)
+    start, images, spent = time.process_time(), 0, 0.0
+    while spent < budget:
+        optimizer.param_groups[0]["lr"] = 1e-3 * (1 - spent / budget)
+        rows = torch.randint(len(x0), (100,))
+        i, noise = torch.randint(1, 501, (100,)), torch.randn(100, *x0.shape[1:])
+        c = contexts[rows] * (torch.rand(100, 1) >= 0.1)
+        guess = nn_model(perturb_input(x0[rows], i, noise, schedule=SCHEDULE), i / 500, c)
+        optimizer.zero_grad()
+        nn.functional.mse_loss(guess, noise).backward()
+        optimizer.step()
+        images, spent = images + 100, time.process_time() - start
+    return nn_model.eval(), images
+
+
+def main():
+    torch.set_num_threads(1)
+    found = load_sprites(DATA)
+    x0 = torch.from_numpy(found.images).permute(0, 3, 1, 2).float() / 127.5 - 1
+    contexts = torch.from_numpy(found.contexts)
+    real = features(x0)
+    order = torch.randperm(len(x0), generator=torch.Generator().manual_seed(0))
+    floor = frechet(real[order[:512]], real[order[512:]])
+    print(f"floor, 512 real sprites against the others: {floor:.2f}")
+    train = {"ours": train_ours, "reference": train_reference}[sys.argv[1]]
+    for budget in map(float, sys.argv[2:]):
+        torch.manual_seed(0)
+        start = time.process_time()
+        nn_model, images = train(x0, contexts, budget)
+        spent = time.process_time() - start
+        samples, _ = sample_ddim(512, nn_model=nn_model, schedule=SCHEDULE, n=50, progress=False,
+                                 generator=torch.Generator().manual_seed(1))
+        distance = frechet(features(samples), real)
+        print(f"{sys.argv[1]:10}{spent:8.1f} CPU s {images:9,} images   distance {distance:10.2f}",
+              flush=True)
+        if np.isnan(distance):
+            raise SystemExit("the distance is not a number")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""Speed side by side: `python tests/benchmarks/speed.py [threads]` prints one table.
+
+Each network in turn, three rounds, the best round of each: images trained a second at batch 100
+(forward, backward, step), seconds for 32 sprites by 500 steps of DDPM and by 25 of DDIM. Then what
+share of the machine's own convolution rate our training reaches.
+"""
+
+import sys
+import time
+
+import torch
+from reference_network import ReferenceUnet, diffusers_unet
+
+from diffutils import linear_schedule, perturb_input, sample_ddim, sample_ddpm
+from diffutils.unet import ContextUnet
+
+SCHEDULE = linear_schedule()
+ROUNDS = 3
+
+
+def seconds(work):
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def step_of(nn_model):
+    optimizer = torch.optim.AdamW(nn_model.parameters(), lr=1e-4)
+    x0, c = torch.rand(100, 3, 16, 16) * 2 - 1, torch.eye(5).repeat(20, 1)
+
+    def step():
+        i, noise = torch.randint(1, 501, (100,)), torch.randn_like(x0)
+        guess = nn_model(perturb_input(x0, i, noise, schedule=SCHEDULE), i / 500, c)
+        optimizer.zero_grad()
+        ((guess - noise) ** 2).mean().backward()
+        optimizer.step()
+
+    return step
+
+
+def train_rate(nn_model, steps=8):
+    nn_model.train()
+    step = step_of(nn_model)
+    step()
+    return 100 * steps / seconds(lambda: [step() for _ in range(steps)])
+
+
+def sample_seconds(nn_model, sampler, **options):
+    nn_model.eval()
+    return seconds(lambda: sampler(32, nn_model=nn_model, schedule=SCHEDULE, progress=False,
+                                   **options))
+
+
+def convolution_rate(channels=64, height=8, batch=100):
+    """GFLOP/s of a plain 3x3 convolution forward and backward, as our widest maps use it."""
+    layer = torch.nn.Conv2d(channels, channels, 3, padding=1).to(memory_format=torch.channels_last)
+    x = torch.randn(batch, channels, height, height).to(memory_format=torch.channels_last)
+    x.requires_grad_()
+
+    def work():
+        for _ in range(10):
+            layer(x).sum().backward()
+
+    work()
+    return 10 * 3 * 2 * 9 * channels**2 * height**2 * batch / seconds(work) / 1e9
+
+
+def flops_of(nn_model):
+    """Forward floating-point operations of convolutions and matrix products, for one sprite."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        nn_model(torch.randn(1, 3, 16, 16), torch.tensor(0.5))
+    return counter.get_total_flops()
+
+
+def main():
+    torch.set_num_threads(int(sys.argv[1]) if len(sys.argv) > 1 else 2)
+    torch.manual_seed(0)
+    networks = {"ours": ContextUnet(), "reference": ReferenceUnet(), "diffusers": diffusers_unet()}
+    networks["ours"].learn_palette(torch.rand(127, 3) * 2 - 1)
+    results = {name: [] for name in networks}
+    for _ in range(ROUNDS):
+        for name, nn_model in networks.items():
+            results[name].append((train_rate(nn_model), sample_seconds(nn_model, sample_ddpm),
+                                  sample_seconds(nn_model, sample_ddim, n=25)))
+    peak = max(convolution_rate() for _ in range(ROUNDS))
+    print(f"{torch.get_num_threads()} threads, best of {ROUNDS} alternating rounds")
+    print(f"{'':12}{'parameters':>12}{'images/s':>10}{'500 steps s':>13}{'25 steps s':>12}")
+    best = {}
+    for name, nn_model in networks.items():
+        rates, long, short = zip(*results[name], strict=True)
+        best[name] = (max(rates), min(long), min(short))
+        count = sum(p.numel() for p in nn_model.parameters())
+        print(f"{name:12}{count:12,}{max(rates):10.0f}{min(long):13.2f}{min(short):12.3f}")
+    ours, reference = best["ours"], best["reference"]
+    print(f"trains {ours[0] / reference[0]:.1f} times as fast as the reference, "
+          f"samples {reference[1] / ours[1]:.1f} times")
+    used = 3 * flops_of(networks["ours"]) * ours[0] / 1e9
+    print(f"training uses {used:.0f} GFLOP/s; a bare convolution of its size reaches {peak:.0f}: "
+          f"{used / peak:.2f}")
+
+
+if __name__ == "__main__":
+    main()
