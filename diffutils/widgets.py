@@ -12,6 +12,7 @@ beneath it and is read out as it changes. Frames that are already computed need 
 `player`. Anything with more logic than this is better written with ipywidgets itself.
 """
 
+import asyncio
 import html
 import inspect
 from numbers import Integral, Real
@@ -23,6 +24,7 @@ from diffutils.figures import SIGNAL, Figure
 
 __all__ = ["Scrub", "scrub"]
 
+PAUSE = 0.03  # seconds to wait for further moves before drawing
 LOOK = (
     "<style>.scrub{--jp-widgets-font-size:16px;--jp-widgets-inline-height:34px;"
     "--jp-widgets-slider-handle-size:20px}"
@@ -63,7 +65,7 @@ class Scrub(ipywidgets.VBox):
 
     def __init__(self, function, controls):
         self.function, self.controls = function, controls
-        self.values, self.figure, self.drawn = None, None, 0
+        self.values, self.figure, self.drawn, self.waiting = None, None, 0, False
         self.picture = ipywidgets.Image(format="png")
         self.words = ipywidgets.HTML(
             layout=ipywidgets.Layout(max_width="900px", height="4.6em", overflow="auto")
@@ -80,10 +82,22 @@ class Scrub(ipywidgets.VBox):
                 width=f"{width}px", height=f"{height}px", max_width="100%"
             )
         for control in controls.values():
-            control.observe(self.draw, "value")
+            control.observe(self.move, "value")
 
-    def draw(self, change=None):
+    def move(self, change=None):
+        """Draw in a moment, so that of moves that come faster than the function only few count."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # plain Python, no kernel
+            self.draw()
+            return
+        if not self.waiting:
+            self.waiting = True
+            loop.call_later(PAUSE, self.draw)
+
+    def draw(self):
         """Call the function with the controls' values and show its Figure, or what went wrong."""
+        self.waiting = False
         values = {name: control.value for name, control in self.controls.items()}
         if values == self.values:
             return

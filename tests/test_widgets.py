@@ -3,6 +3,7 @@
 What they do in a browser is tested in tests/browser.
 """
 
+import asyncio
 import time
 
 import ipywidgets
@@ -48,6 +49,22 @@ def test_nothing_is_drawn_twice_for_the_same_values():
     box.draw()
     box.controls["level"].value = 250
     assert box.drawn == 1
+
+
+def test_of_moves_that_come_quickly_only_the_last_is_drawn():
+    box = make()
+
+    async def drag():
+        for level in range(100, 200):
+            box.controls["level"].value = level
+        await asyncio.sleep(0.2)
+        assert "level 199" in box.words.value
+        box.controls["level"].value = 7
+        await asyncio.sleep(0.2)
+
+    asyncio.run(drag())
+    assert box.drawn == 3
+    assert "level 7," in box.words.value
 
 
 def test_nothing_changes_height_as_the_control_moves():

@@ -44,6 +44,10 @@ SMALL = [
     "    picture[:, {'red': 0, 'blue': 2}[colour]] = 1 - seed / 5\n"
     "    return show_sprites(picture, text=f'level {level}, {colour}, seed {seed}')",
     "scrub(look, level=(0, 11), colour=['red', 'blue'], seed=(0.0, 9.0))",
+    "import time\n\ncalls = []\n\n\ndef slow(step=0):\n    time.sleep(0.2)\n"
+    "    calls.append(step)\n"
+    "    return show_sprites(frames[step % 12], text=f'step {step}, drawing {len(calls)}')",
+    "scrub(slow, step=(0, 400))",
 ]
 
 
