@@ -38,7 +38,7 @@ from diffutils.ideal import IdealDenoiser
 from diffutils.measure import distance_to_average, variety
 from diffutils.noising import perturb_input
 from diffutils.pixels import to_float, to_uint8
-from diffutils.sampling import denoise_add_noise, guess_noise, sample_ddpm
+from diffutils.sampling import denoise_add_noise, guess_noise, sample_ddim, sample_ddpm
 from diffutils.schedule import linear_schedule
 from diffutils.sprites.forge import CLASSES, bob, bob_factors, forge_sprites, render
 from diffutils.sprites.relatives import relatives
@@ -292,17 +292,24 @@ def sprites():
 
 
 def cover():
-    """A wall of sprites that come out of the noise from left to right."""
-    schedule, columns, rows, scale = linear_schedule(), 20, 5, 5
+    """A wall of new sprites, a row a class, each at a moment of being drawn from noise."""
+    nn_model, schedule = pretrained()
+    columns, rows, scale = 20, len(CLASSES), 5
+    context = torch.eye(rows).repeat_interleave(columns, 0)  # (100, 5), a class a row
+    _, run = sample_ddim(
+        columns * rows, n=50, nn_model=nn_model, schedule=schedule, context=context,
+        progress=False, generator=torch.Generator().manual_seed(8),
+    )  # fmt: skip
     page = Page(columns * 16 * scale, rows * 16 * scale)
-    images, _, _ = forge_sprites(columns * rows, seed=8)
-    for k, x0 in enumerate(to_float(images)):
-        column, row = k // rows, k % rows
-        level = round(500 * max(0, 1 - column / (columns - 4)) ** 2.2)
-        noise = normal((1, 3, 16, 16), seed=k)
-        x_t = perturb_input(x0[None], level, noise, schedule=schedule)
-        page.sprite(column * 16 * scale, row * 16 * scale, x_t, scale)
-    return page.finish("A wall of game sprites that come out of noise, from left to right.")
+    for k in range(columns * rows):
+        row, column = k // columns, k % columns
+        level = 500 * max(0, 1 - column / (columns - 4)) ** 2.2
+        at = min(range(len(run.levels)), key=lambda j: abs(run.levels[j] - level))
+        page.sprite(column * 16 * scale, row * 16 * scale, run.x[at, k : k + 1], scale)
+    return page.finish(
+        "A wall of new game sprites that the network draws out of noise, from left to right: "
+        f"{', '.join(CLASSES)}."
+    )
 
 
 # What they are drawn from ------------------------------------------------------------------------

@@ -16,7 +16,7 @@ NOTES = (
     "add_noise", "no_idea_level_of_noise", "sampling", "sample", "sampling_iteration_details",
     "sample_and_noise",
 )  # fmt: skip
-QUICK = ("add_noise", "sprites", "cover")  # no sampling with the network
+QUICK = ("add_noise", "sprites")  # no sampling with the network
 every_picture = pytest.mark.parametrize("name", list(PICTURES))
 
 
@@ -96,12 +96,12 @@ def test_counts_are_told_coarsely(count, said):
 
 def test_an_unknown_picture_is_named_and_nothing_is_drawn(tmp_path):
     with pytest.raises(ValueError, match="names has 'nothing'; expected some of"):
-        draw(["cover", "nothing"], tmp_path)
+        draw(["sprites", "nothing"], tmp_path)
     assert not list(tmp_path.iterdir())
 
 
 def test_the_command_says_what_it_drew(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(diagrams, "FOLDER", tmp_path)
-    monkeypatch.setattr("sys.argv", ["diagrams", "cover"])
+    monkeypatch.setattr("sys.argv", ["diagrams", "sprites"])
     diagrams.main()
-    assert capsys.readouterr().out.startswith("diagrams/cover.png: A wall of game sprites")
+    assert capsys.readouterr().out.startswith("diagrams/sprites.png: Ten sprites of each class")
