@@ -17,7 +17,7 @@ import torch
 from diffutils.sampling import sample_ddim, sample_ddpm
 from diffutils.schedule import linear_schedule
 from diffutils.sprites import count_sprites, forge_sprites
-from diffutils.training import checksum, fit, save_weights
+from diffutils.training import checksum, fit, load_weights, save_weights, weights_metadata
 from diffutils.unet import ContextUnet
 
 MOST_PER_CLASS = 60_000
@@ -78,6 +78,8 @@ def loaded(source, height):
 
 def main(arguments=None):
     options = parse(arguments)
+    if options.judge:
+        return judge_again(options)
     accelerator = make_accelerator()
     first = accelerator is None or accelerator.is_main_process
     sprites = forged(options.seed) if options.sprites is None else loaded(options.sprites,
@@ -136,24 +138,47 @@ def grey_levels(samples):
 def draw(nn_model, schedule, n_sample, options, n=None, context=None):
     """Samples (n_sample, 3, H, W) by n steps of DDIM, or by all of DDPM's, with a fixed seed."""
     device = next(nn_model.parameters()).device
-    generator = torch.Generator(device).manual_seed(options.seed)
     same = {"nn_model": nn_model, "schedule": schedule, "height": options.height,
-            "generator": generator, "context": context, "progress": False}
-    if n is None:
-        return sample_ddpm(n_sample, device, schedule.timesteps, **same)[0]
-    return sample_ddim(n_sample, device, n, **same)[0]
+            "generator": torch.Generator(device).manual_seed(options.seed), "progress": False}
+    parts = []
+    for first in range(0, n_sample, 100):
+        count = min(100, n_sample - first)
+        c = None if context is None else context[first : first + count].to(device)
+        if n is None:
+            samples, _ = sample_ddpm(count, device, schedule.timesteps, context=c, **same)
+        else:
+            samples, _ = sample_ddim(count, device, n, context=c, **same)
+        parts.append(samples)
+    return torch.cat(parts)
 
 
 def finish(run, sprites, schedule, options):
     """Judges the averaged network and writes it with its scores."""
     scores = {"step": run.step, "seconds": round(run.seconds), "batch_size": run.batch_size}
+    run.model.conviction = options.conviction
     if sprites.factors is not None and options.score:
         scores |= measure(run.model, schedule, sprites.factors, options)
     command = "python -m diffutils.train " + " ".join(options.command)
+    write(run.model, command.strip(), sprites.checksum(), scores, options)
+
+
+def judge_again(options):
+    """Judges weights that are there already, of forged sprites, and writes them with scores."""
+    nn_model, schedule = load_weights(options.judge)
+    story, sprites = weights_metadata(options.judge), forged(options.seed)
+    if story["data_checksum"] != sprites.checksum():
+        raise SystemExit(f"{options.judge} was not trained on the sprites of --seed {options.seed}")
+    nn_model.conviction = options.conviction
+    kept = {k: v for k, v in story["scores"].items() if not k.startswith("dd")}
+    scores = kept | measure(nn_model, schedule, sprites.factors, options)
+    write(nn_model, story["command"], story["data_checksum"], scores, options)
+
+
+def write(nn_model, command, data_checksum, scores, options):
     path = Path(options.output)
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_weights(path, run.model, command=command.strip(), data_checksum=sprites.checksum(),
-                 scores=scores, dtype=torch.float16)
+    save_weights(path, nn_model, command=command, data_checksum=data_checksum, scores=scores,
+                 dtype=torch.float16)
     for name, value in scores.items():
         print(f"{name:32} {value}")
     print(f"written: {path}")
@@ -217,6 +242,12 @@ def parse(arguments):
     add("--samples", metavar="FOLDER", help="write a sheet of 32 samples there, 20 times a run")
     add("--score", type=int, default=1000, metavar="N",
         help="how many samples of each kind the judge reads at the end; 0 for none")
+    add("--conviction", type=float, default=3.0, metavar="K",
+        help="what the written network multiplies its votes by: 1 as trained, above 1 cleaner "
+             "samples, less varied")
+    add("--judge", metavar="FILE",
+        help="train nothing: judge these weights, of the sprites of --seed, with --conviction, "
+             "and write them to --output with their scores")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu",
         help="where to train; accelerate launch chooses by itself")
     options = parser.parse_args(arguments)

@@ -296,7 +296,7 @@ def save_weights(path, nn_model, *, command="", data_checksum="", scores=None, d
                for k, v in nn_model.state_dict().items()}
     metadata = {
         "format": FORMAT,
-        "config": json.dumps(nn_model.config),
+        "config": json.dumps(nn_model.config | {"conviction": nn_model.conviction}),
         "command": command,
         "data_checksum": data_checksum,
         "scores": json.dumps(scores or {}),
@@ -347,6 +347,7 @@ def build(path, metadata):
         sizes = [config["n_context"], config["channels"], *config["blocks"]]
         if not all(isinstance(n, int) and 0 <= n <= 512 for n in sizes):
             raise ValueError(f"sizes {sizes}")
+        check_number("load_weights", "conviction", config.setdefault("conviction", 1.0))
         return ContextUnet(**config, schedule=schedule)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"load_weights: {path}: its config describes no network that can be "

@@ -336,6 +336,13 @@ def test_metadata_tells_config_schedule_command_data_and_scores(saved):
     assert metadata["config"]["channels"] == 16 and len(metadata["config"]["beta"]) == 500
 
 
+def test_conviction_is_kept(saved, tmp_path):
+    nn_model = saved[1]
+    nn_model.conviction = 2.5
+    save_weights(tmp_path / "sure.safetensors", nn_model)
+    assert load_weights(tmp_path / "sure.safetensors")[0].conviction == 2.5
+
+
 def test_half_floats_halve_the_file(saved, tmp_path):
     path, nn_model = saved
     save_weights(tmp_path / "half.safetensors", nn_model, dtype=torch.float16)
@@ -446,7 +453,7 @@ def test_the_shipped_weights_load_are_small_and_tell_their_story():
 
 def test_the_shipped_weights_are_of_the_default_network():
     nn_model, _ = load_pretrained()
-    assert nn_model.config == ContextUnet().config
+    assert nn_model.config | {"conviction": 1.0} == ContextUnet().config | {"conviction": 1.0}
 
 
 def test_records_are_plain_data():
@@ -467,7 +474,8 @@ def command(*arguments, **environment):
 def test_help_of_the_training_command_is_complete():
     text = command("--help").stdout
     for option in ("--output", "--steps", "--seconds", "--batch-size", "--learning-rate", "--seed",
-                   "--sprites", "--height", "--checkpoint", "--samples", "--score", "--device"):
+                   "--sprites", "--height", "--checkpoint", "--samples", "--score",
+                   "--conviction", "--judge", "--device"):
         assert option in text
 
 

@@ -169,8 +169,21 @@ def test_bayes_rule_is_that_of_the_slow_sum():
         weight = torch.cat([vote[:-1] * near.sum(1).exp(), vote[-1:] * none.sum().exp()])
         colours = torch.cat([nn_model.palette.double(), (a * pixel - std * v.view(4, 3)[k])[None]])
         expected[k] = (pixel - a * (weight @ colours) / weight.sum()) / std
-    guess = nn_model.noise_from(x, v, votes, alpha_bar)
+    guess = nn_model.noise_from(x, v, votes.view(4, 128), alpha_bar)
     torch.testing.assert_close(guess.view(4, 3), expected, rtol=0, atol=1e-4)
+
+
+def test_conviction_multiplies_the_votes(trained):
+    x, t = noisy(), torch.tensor(0.5)
+    once = trained(x, t)
+    trained.conviction = 2.0
+    twice = trained(x, t)
+    trained.conviction = 1.0
+    with torch.no_grad():
+        trained.vote.weight.mul_(2)
+        trained.vote.bias.mul_(2)
+    torch.testing.assert_close(trained(x, t), twice, rtol=0, atol=1e-4)
+    assert (once - twice).abs().max() > 1e-3
 
 
 def test_the_shipped_architecture_takes_no_arguments_and_fits_in_4_megabytes():
