@@ -48,6 +48,7 @@ SMALL = [
     "    calls.append(step)\n"
     "    return show_sprites(frames[step % 12], text=f'step {step}, drawing {len(calls)}')",
     "scrub(slow, step=(0, 400))",
+    "from tqdm.auto import tqdm\n\nfor k in tqdm(range(3), leave=False):\n    pass",
 ]
 
 

@@ -30,7 +30,7 @@ FOUND_ERRORS = """() => jupyterapp.shell.currentWidget.content.widgets
   .filter(cell => cell.model.type === 'code')
   .flatMap(cell => cell.model.outputs.toJSON())
   .filter(output => output.output_type === 'error' || output.name === 'stderr')
-  .map(output => output.evalue || output.text)"""
+  .map(output => JSON.stringify(output).slice(0, 2000))"""
 NOT_RUN = """() => jupyterapp.shell.currentWidget.content.widgets
   .filter(cell => cell.model.type === 'code' && !cell.model.executionCount).length"""
 PICTURES_SHOWN = """selector => [...document.querySelectorAll(selector)]
