@@ -6,7 +6,8 @@ probability
     share[n] ~ exp(-|x - sqrt(alpha_bar) x0[n]|^2 / (2 (1 - alpha_bar)))       (Bayes)
 
 and the guess with the least squared error is the average of the sprites with those shares. The
-noise is what is left. See Karras et al., arXiv 2206.00364, appendix B.3; computed in float64.
+noise is what is left. See Karras et al., arXiv 2206.00364, appendix B.3. Computed in float64 on the
+CPU, wherever x lives, since not every accelerator has float64.
 It can only remember: sampled from, it returns the N sprites and nothing new.
 """
 
@@ -30,7 +31,7 @@ class IdealDenoiser:
         if len(x0) == 0:
             raise ValueError("IdealDenoiser: x0 holds no sprites; expected (N, C, H, W), N >= 1")
         self.x0, self.schedule = x0, schedule
-        self.points = x0.double().flatten(1)  # (N, D)
+        self.points = x0.cpu().double().flatten(1)  # (N, D)
 
     def __call__(self, x, t, c=None):
         """The guess of the noise, like x. t: (B,), () or (1, 1, 1, 1), the level i / timesteps."""
@@ -41,14 +42,14 @@ class IdealDenoiser:
         i = (torch.as_tensor(t).double().flatten() * self.schedule.timesteps).round().long()
         i = i.squeeze(0) if len(i) == 1 else i
         alpha_bar = self.schedule.alpha_bar[self.check("IdealDenoiser", x, i)]
-        x0 = self.guess_x0(x, i).double()
-        eps = (x.double() - spread(alpha_bar.sqrt(), x0) * x0) / spread((1 - alpha_bar).sqrt(), x0)
-        return eps.to(x.dtype)
+        x0 = self.guess_x0(x, i).cpu().double()
+        noise = x.cpu().double() - spread(alpha_bar.sqrt(), x0) * x0
+        return (noise / spread((1 - alpha_bar).sqrt(), x0)).to(x)
 
     def guess_x0(self, x, i):
         """The average of the sprites weighted by their shares, like x."""
         average = self.shares(x, i) @ self.points  # (B, D)
-        return average.reshape(x.shape).to(x.dtype)
+        return average.reshape(x.shape).to(x)
 
     def shares(self, x, i):
         """The probability of each sprite given the noisy picture: (B, N) float64, rows sum to 1.
@@ -57,7 +58,7 @@ class IdealDenoiser:
         i   level, an integer 1..T, or (B,) integers; ValueError names any other
         """
         alpha_bar = self.schedule.alpha_bar[self.check("shares", x, i)].reshape(-1, 1)
-        x = x.double().flatten(1)
+        x = x.cpu().double().flatten(1)
         agreement = alpha_bar.sqrt() * (x @ self.points.T)  # (B, N)
         length = alpha_bar / 2 * (self.points**2).sum(1)
         return torch.softmax((agreement - length) / (1 - alpha_bar), dim=1)
