@@ -107,7 +107,6 @@ class Run:
         if hasattr(nn_model, "learn_palette"):
             x0, _ = self.draw(4096, torch.Generator().manual_seed(seed))
             nn_model.learn_palette(frequent_colours(x0))
-        self.averaged = AveragedModel(nn_model, multi_avg_fn=average_last_tenth)
         self.device = next(nn_model.parameters()).device
         self.nn_model = nn_model
         self.optimizer = torch.optim.AdamW(nn_model.parameters(), lr=learning_rate,
@@ -115,6 +114,7 @@ class Run:
         if accelerator is not None:
             self.nn_model = accelerator.prepare(nn_model)
             self.device = accelerator.device
+        self.averaged = AveragedModel(nn_model, multi_avg_fn=average_last_tenth)
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
         if self.checkpoint is not None and self.checkpoint.exists():
             load_checkpoint(self.checkpoint, self)
