@@ -31,7 +31,7 @@ SEEDS = range(5)
 WINDOW = 100  # steps that are averaged
 EVERY = 50
 MARGIN = 0.1  # how far outside the five runs is still normal, as a part of their mean
-ASK = "Is t the level / timesteps, the target the noise that went in, the learning rate near 2e-3?"
+ASK = "Is t the level / timesteps, the target the noise that went in, the learning rate near 3e-3?"
 
 
 def guild():
@@ -98,8 +98,8 @@ def verdict(losses):
     low, high = low - MARGIN * mean, high + MARGIN * mean
     curve = smooth(losses[:step])
     place = "above" if curve[-1] > high else "below" if curve[-1] < low else "inside"
-    found = (f"{place}: {curve[-1]:.3f} over the last {WINDOW} steps, where five runs that went "
-             f"well have {low:.3f} to {high:.3f} after {step} steps.")
+    found = (f"{place}: {curve[-1]:.2g} over the last {WINDOW} steps, where five runs that went "
+             f"well have {low:.2g} to {high:.2g} after {step} steps.")
     return found + HINTS[place](losses, curve)
 
 
