@@ -98,9 +98,14 @@ def verdict(losses):
     low, high = low - MARGIN * mean, high + MARGIN * mean
     curve = smooth(losses[:step])
     place = "above" if curve[-1] > high else "below" if curve[-1] < low else "inside"
-    found = (f"{place}: {curve[-1]:.2g} over the last {WINDOW} steps, where five runs that went "
-             f"well have {low:.2g} to {high:.2g} after {step} steps.")
+    found = (f"{place}: {digits(curve[-1])} over the last {WINDOW} steps, where five runs that "
+             f"went well have {digits(low)} to {digits(high)} after {step} steps.")
     return found + HINTS[place](losses, curve)
+
+
+def digits(value):
+    """Two digits of a number, without a power of ten."""
+    return f"{value:.2g}" if value < 99 else f"{value:.0f}"
 
 
 def why_above(losses, curve):

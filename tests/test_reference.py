@@ -39,6 +39,12 @@ def test_a_loss_that_rose_again_has_too_large_steps(normal):
     assert "smaller rate" in verdict(risen)
 
 
+def test_numbers_are_told_in_two_digits(normal):
+    high = verdict(np.concatenate([normal[:200], np.full(100, 387.4)]))
+    assert high.startswith("above: 387 over the last 100 steps")
+    assert reference.digits(0.004321) == "0.0043"
+
+
 def test_a_loss_that_is_no_number_is_told_the_step(normal):
     normal[122] = np.nan
     assert "from step 123 on" in verdict(normal)
