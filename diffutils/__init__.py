@@ -5,6 +5,12 @@ only; plotting, widgets and lesson set-up live in submodules (`diffutils.figures
 `.widgets`, `.checks`, `.lesson`) and load what they need when they are imported.
 """
 
+import os
+
+# Threads that wait for each other sleep. Beside other busy programs, spinning ones make torch tens
+# of times slower. It must be said before torch is loaded; a value already set is respected.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 from diffutils.ideal import IdealDenoiser
 from diffutils.noising import perturb_input, predict_x0
 from diffutils.sampling import (

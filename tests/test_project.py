@@ -1,6 +1,7 @@
 """The project as a whole: what imports what, what the README promises, how the code reads."""
 
 import ast
+import os
 import re
 import shutil
 import subprocess
@@ -79,3 +80,13 @@ def test_requirements_pin_what_the_project_needs():
     for name in needs[: needs.index("jupyterlab") + 1]:
         assert re.search(rf"^{name}==", pins, re.M), name
     assert "torch==2.13.0" in pins
+
+
+def test_importing_diffutils_lets_waiting_threads_sleep_unless_told_otherwise():
+    code = "import os, diffutils; print(os.environ['OMP_WAIT_POLICY'])"
+    for setting, expected in (({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")):
+        environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"} | setting
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.strip() == expected
