@@ -87,6 +87,10 @@ def test_importing_diffutils_lets_waiting_threads_sleep_unless_told_otherwise():
     for setting, expected in (({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")):
         environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"} | setting
         done = subprocess.run(
-            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+            [sys.executable, "-c", code],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         assert done.stdout.strip() == expected
