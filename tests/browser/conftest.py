@@ -1,7 +1,8 @@
 """A JupyterLab of its own and a headless Chromium, for what only a browser can tell.
 
-Both start once a session and leave nothing behind. Without Chromium or playwright these tests
-are skipped. Set DIFFUTILS_SCREENSHOTS to a folder to keep the pictures that they take.
+Both start once and end with these tests, since an event loop runs while playwright is there.
+Without Chromium or playwright these tests are skipped. Set DIFFUTILS_SCREENSHOTS to a folder to
+keep the pictures that they take.
 """
 
 import contextlib
@@ -58,7 +59,7 @@ def find_chromium():
     return next(filter(None, (shutil.which(name) for name in names if name)), None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chrome():
     """A headless browser."""
     path = find_chromium()
@@ -92,7 +93,7 @@ def watched(chrome, tmp_path):
     assert [e for e in errors if "Failed to load resource" not in e] == []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def workshop(tmp_path_factory):
     """A folder with copies of the lessons and the diagrams, and a small executed notebook."""
     folder = tmp_path_factory.mktemp("workshop")
@@ -122,7 +123,7 @@ def environment():
         os.environ.update(kept)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lab(workshop, tmp_path_factory):
     """address(notebook): where a JupyterLab of our own shows that notebook."""
     own = tmp_path_factory.mktemp("jupyter")
