@@ -11,6 +11,7 @@ machine; on another the samples may differ by a rounding that nobody sees.
 import argparse
 import hashlib
 import io
+import json
 from functools import cache
 from pathlib import Path
 
@@ -42,7 +43,7 @@ from diffutils.sampling import denoise_add_noise, guess_noise, sample_ddim, samp
 from diffutils.schedule import linear_schedule
 from diffutils.sprites.forge import CLASSES, bob, bob_factors, forge_sprites, render
 from diffutils.sprites.relatives import relatives
-from diffutils.training import load_pretrained, pretrained_path
+from diffutils.training import load_pretrained, pretrained_path, weights_metadata
 
 FOLDER = Path(__file__).resolve().parents[1] / "diagrams"
 WIDE = 1600  # pixels; half of it on a page, so that letters of 30 are 15 there
@@ -122,12 +123,12 @@ def no_idea_level_of_noise():
     page.line(795)
     page.heading(835, "So start from noise alone, and get new sprites")
     y = 870
-    page.sprite(30, y, new_sprites().x[0, :1], scale, "level 500", NOISE)
+    page.sprite(30, y, new_sprites().x[0, PICKED : PICKED + 1], scale, "level 500", NOISE)
     page.arrow((236, y + 96), (296, y + 96), INK)
     page.box(312, y + 26, 300, 140, "network,\n500 times", NETWORK)
     page.arrow((626, y + 96), (686, y + 96), INK)
-    for k in range(4):
-        page.sprite(705 + 217 * k, y, new_sprites().x0[-1, k : k + 1], scale)
+    for k, picked in enumerate((PICKED, 1, 3, 5)):
+        page.sprite(705 + 217 * k, y, new_sprites().x0[-1, picked : picked + 1], scale)
     page.words((1126, y + 225), "level 0: four of many", SIGNAL, bold=True)
     return page.finish(
         "Training: a sprite plus noise is a noisy sprite, and the network guesses the noise in it. "
@@ -314,7 +315,7 @@ def cover():
 
 # What they are drawn from ------------------------------------------------------------------------
 
-PICKED = 0  # the sample that the pictures follow
+PICKED = 7  # of the eight samples, all in sample_and_noise.png, the one that is followed
 PICTURES = {
     function.__name__: function
     for function in (
@@ -362,8 +363,9 @@ def new_sprites(inject_noise=True):
 @cache
 def drawn_from():
     """A fingerprint of the art and the weights, kept in each picture: does it need a new one?"""
-    weights = pretrained_path().read_bytes()
-    return hashlib.sha256(weights + to_uint8(world()).tobytes()).hexdigest()[:16]
+    weights = weights_metadata(pretrained_path())
+    known = json.dumps([weights["weights_checksum"], weights["config"]], sort_keys=True)
+    return hashlib.sha256(known.encode() + to_uint8(world()).tobytes()).hexdigest()[:16]
 
 
 def about(count):
