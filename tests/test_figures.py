@@ -1,4 +1,4 @@
-"""Figures: crisp pictures, true text twins, the same bytes each time, one pixel map."""
+"""Figures: crisp pictures, true text twins, the same bytes each time."""
 
 import io
 import subprocess
@@ -33,7 +33,7 @@ from diffutils.figures import (
     style,
     wrap,
 )
-from diffutils.pixels import to_float, to_uint8
+from diffutils.pixels import to_float
 
 
 def pixels(figure):
@@ -53,39 +53,6 @@ def contains(picture, patch):
         and (picture[y : y + high, x : x + wide] == patch).all()
         for y, x in corners
     )
-
-
-# The pixel map
-
-
-def test_bytes_survive_the_way_to_floats_and_back():
-    every_byte = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, 3)
-    x = to_float(every_byte)
-    assert x.dtype == torch.float32 and x.shape == (1, 3, 16, 16)
-    assert (x.min(), x.max()) == (-1, 1)
-    assert (to_uint8(x) == every_byte).all()
-
-
-def test_what_lies_outside_is_clipped_and_nothing_is_stretched():
-    x = torch.tensor([-9.0, -1.0, 0.0, 0.5, 1.0, 9.0]).reshape(6, 1, 1, 1).repeat(1, 3, 1, 1)
-    assert to_uint8(x)[:, 0, 0, 0].tolist() == [0, 0, 128, 191, 255, 255]
-
-
-def test_a_picture_that_is_not_finite_is_refused():
-    with pytest.raises(ValueError, match="to_uint8: x holds numbers that are not finite"):
-        to_uint8(torch.full((1, 3, 2, 2), float("nan")))
-
-
-@pytest.mark.parametrize(
-    ("wrong", "error", "said"),
-    [
-        (np.zeros((1, 4, 4, 3)), TypeError, "images holds float64; expected uint8"),
-        (np.zeros((4, 4, 3), np.uint8), ValueError, r"images has shape \(4, 4, 3\)"),
-    ],
-)
-def test_to_float_says_what_came(wrong, error, said):
-    with pytest.raises(error, match=said):
-        to_float(wrong)
 
 
 # Pictures of sprites
