@@ -193,8 +193,8 @@ class Run:
         return self.progress() >= 1
 
     def set_learning_rate(self):
-        """Climbs for 100 steps, then falls along a cosine to zero at the end of the budget."""
-        climb = min(1.0, (self.step + 1) / WARMUP_STEPS)
+        """Climbs for 100 steps, or a tenth of a short run; falls along a cosine to zero."""
+        climb = min(1.0, max((self.step + 1) / WARMUP_STEPS, 10 * self.progress()))
         fall = 0.5 + 0.5 * math.cos(math.pi * self.progress())
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate * climb * fall
