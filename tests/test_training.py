@@ -121,14 +121,14 @@ class Listener(torch.nn.Module):
         return self.scale * x
 
 
-def test_the_levels_trained_are_the_levels_sampled():  # BUGS 14
+def test_the_levels_trained_are_the_levels_sampled():  # known faults 14
     listener = Listener()
     for _ in small_run(listener, steps=60, batch_size=200):
         pass
     assert set(listener.levels) == set(range(1, 501))
 
 
-def test_one_context_in_ten_is_dropped():  # BUGS 12
+def test_one_context_in_ten_is_dropped():  # known faults 12
     listener = Listener()
     for _ in small_run(listener, steps=40, batch_size=100):
         pass
@@ -360,7 +360,7 @@ def test_a_path_that_is_not_there_is_named(tmp_path):
 @pytest.mark.parametrize("content", [
     b"", b"<!DOCTYPE html><html>404</html>", b"\x00" * 64, b"\xff" * 64, pickle.dumps({"a": 1}),
 ])
-def test_foreign_files_are_refused(tmp_path, content):  # BUGS 10, 18
+def test_foreign_files_are_refused(tmp_path, content):  # known faults 10, 18
     path = tmp_path / "foreign.safetensors"
     path.write_bytes(content)
     with pytest.raises(ValueError, match="no safetensors file, or is cut short"):
@@ -368,7 +368,7 @@ def test_foreign_files_are_refused(tmp_path, content):  # BUGS 10, 18
 
 
 @pytest.mark.parametrize("share", [0.001, 0.3, 0.999])
-def test_truncated_weights_are_refused(saved, share):  # BUGS 10
+def test_truncated_weights_are_refused(saved, share):  # known faults 10
     path, _ = saved
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
@@ -376,7 +376,7 @@ def test_truncated_weights_are_refused(saved, share):  # BUGS 10
         load_weights(path)
 
 
-def test_weights_changed_on_the_way_are_refused(saved):  # BUGS 10
+def test_weights_changed_on_the_way_are_refused(saved):  # known faults 10
     path, _ = saved
     content = bytearray(path.read_bytes())
     content[-1000] ^= 1

@@ -69,12 +69,12 @@ def test_a_context_for_another_batch_is_named(trained):
         trained(noisy(), torch.tensor(0.5), torch.zeros(2, 5))
 
 
-def test_integer_contexts_are_refused(trained):  # BUGS 7
+def test_integer_contexts_are_refused(trained):  # known faults 7
     with pytest.raises(TypeError, match="c .*torch.int64"):
         trained(noisy(), torch.tensor(0.5), torch.zeros(3, 5, dtype=torch.int64))
 
 
-def test_fractions_of_a_context_count(trained):  # BUGS 7
+def test_fractions_of_a_context_count(trained):  # known faults 7
     whole, half = torch.eye(5)[:1], 0.5 * torch.eye(5)[:1]
     t = torch.tensor(0.5)
     assert (trained(noisy(), t, whole) - trained(noisy(), t, half)).abs().max() > 1e-4
@@ -102,12 +102,12 @@ def test_each_image_is_answered_at_its_own_level(trained):
         torch.testing.assert_close(together[k : k + 1], alone, rtol=0, atol=1e-5)
 
 
-def test_two_eval_forwards_are_bit_equal(trained):  # BUGS 2
+def test_two_eval_forwards_are_bit_equal(trained):  # known faults 2
     x, t, c = noisy(), torch.tensor(0.3), torch.eye(5)[:3]
     assert torch.equal(trained(x, t, c), trained(x, t, c))
 
 
-def test_every_parameter_used_is_in_the_state_dict(trained):  # BUGS 2
+def test_every_parameter_used_is_in_the_state_dict(trained):  # known faults 2
     again = ContextUnet(channels=16)
     again.load_state_dict(trained.state_dict())
     x, t, c = noisy(), torch.tensor(0.3), torch.eye(5)[:3]
@@ -119,7 +119,7 @@ def test_every_parameter_learns(trained):
     assert [n for n, p in trained.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 
-def test_nothing_is_kept_between_batches():  # BUGS 17
+def test_nothing_is_kept_between_batches():  # known faults 17
     kinds = {type(module).__name__ for module in ContextUnet().modules()}
     assert not any("BatchNorm" in kind for kind in kinds)
 
