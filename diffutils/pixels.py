@@ -37,3 +37,13 @@ def to_float(images):
         raise ValueError(f"to_float: images has shape {images.shape}; expected (B, H, W, C)")
     values = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
     return values.float() / 127.5 - 1
+
+
+def fold(x):
+    """Pixels (B, 3, H, W) as blocks of 2x2, each with its four colours (B, H / 2, W / 2, 4, 3)."""
+    return x.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)).permute(0, 2, 4, 3, 5, 1).flatten(3, 4)
+
+
+def unfold(pixels):
+    """The inverse of `fold`."""
+    return pixels.unflatten(3, (2, 2)).permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)

@@ -1,6 +1,4 @@
-"""The network: a small U-Net that looks at a noisy sprite and guesses the noise in it.
-
-    eps = nn_model(x, t, c)     the contract that every sampler and the training loop rely on
+"""The network: a small U-Net that guesses the noise in a noisy sprite, eps = nn_model(x, t, c).
 
 `ContextUnet` reads a 16x16 sprite as 8x8 blocks of 2x2 pixels (U-Net: arXiv 1505.04597; scale and
 shift from the level: 2105.05233). Sprites have few colours: each pixel's is put to a vote.
@@ -8,9 +6,10 @@ shift from the level: 2105.05233). Sprites have few colours: each pixel's is put
 
 import torch
 from torch import nn
-from torch.nn.functional import silu
+from torch.nn.functional import pad, silu
 
 from diffutils.expect import check_kind, check_network_input
+from diffutils.pixels import fold, unfold
 from diffutils.schedule import NoiseSchedule, linear_schedule
 
 GROUPS, COLOURS = 8, 127
@@ -26,13 +25,12 @@ class ContextUnet(nn.Module):
     conviction  what votes are multiplied by: 1 to train; above 1, cleaner samples, less varied
     """
 
-    def __init__(self, n_context=5, channels=64, blocks=(1, 2, 1), schedule=None,
-                 conviction=1.0):
+    def __init__(self, n_context=5, channels=64, blocks=(1, 2, 1), schedule=None, conviction=1.0):
         super().__init__()
         schedule = linear_schedule() if schedule is None else schedule
         check_kind("ContextUnet", "schedule", schedule, NoiseSchedule)
-        self.config = {"n_context": n_context, "channels": channels, "blocks": list(blocks),
-                       "beta": schedule.beta[1:].tolist()}
+        sizes = {"n_context": n_context, "channels": channels, "blocks": list(blocks)}
+        self.config = sizes | {"beta": schedule.beta[1:].tolist()}
         self.n_context, self.timesteps, self.conviction = n_context, schedule.timesteps, conviction
         self.register_buffer("alpha_bar", schedule.alpha_bar.float(), persistent=False)
         wide, narrow, size = channels, 2 * channels, 2 * channels
@@ -46,8 +44,10 @@ class ContextUnet(nn.Module):
         self.norm = nn.Sequential(nn.GroupNorm(GROUPS, wide), nn.SiLU())
         self.leave = zeroed(nn.Conv2d(wide, 12, 3, padding=1))
         self.vote = zeroed(nn.Conv2d(wide, 4 * (COLOURS + 1), 1))
+        self.runoff = nn.Sequential(nn.Linear(COLOURS + 1 + size, size), nn.SiLU(),
+                                    zeroed(nn.Linear(size, COLOURS + 1)))
         self.register_buffer("palette", torch.zeros(COLOURS, 3))
-        self.register_buffer("missing", torch.full((COLOURS,), 1e9))  # 0 where there is a colour
+        self.register_buffer("missing", torch.full((COLOURS,), 1e9))  # 0 where a colour is
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x, t, c=None):
@@ -70,34 +70,44 @@ class ContextUnet(nn.Module):
         for block in self.up:
             h = block(h, e)  # (B, 64, 8, 8)
         h = self.norm(h)
-        v = self.leave(h).permute(0, 2, 3, 1).view(pixels.shape)  # (B, 8, 8, 4, 3)
-        votes = self.vote(h).permute(0, 2, 3, 1).reshape(-1, COLOURS + 1)  # (B * 256, 128)
-        alpha_bar = self.alpha_bar[(t * self.timesteps).round().long()].view(-1, 1, 1, 1, 1)
-        return unfold(self.noise_from(pixels, v, votes, alpha_bar.clamp(max=0.99999)))
+        v = self.leave(h).permute(0, 2, 3, 1).reshape(pixels.shape)
+        votes = self.vote(h).permute(0, 2, 3, 1).reshape(len(x), -1, COLOURS + 1)  # (B, 256, 128)
+        alpha_bar = self.alpha_bar[(t * self.timesteps).round().long()].clamp(max=0.99999)
+        whole = (e + m.mean(dim=(2, 3))).to(x)  # (B, 128)
+        with torch.autocast(x.device.type, enabled=False):  # colours need all their digits
+            answers = v.to(x), votes.to(x), whole, alpha_bar.view(-1, 1, 1, 1, 1)
+            return unfold(self.noise_from(pixels, *answers))
 
-    def noise_from(self, x, v, votes, alpha_bar):
+    def noise_from(self, x, v, votes, whole, alpha_bar):
         """The noise in pixels x (B, h, w, 4, 3): what is left when their likely colour is taken.
 
-        Bayes' rule for each pixel, with a = sqrt(alpha_bar), s^2 = 1 - alpha_bar: a colour m of the
-        palette weighs exp(vote) N(x; a m, s^2); the last one, "none of these", exp(vote) N(x; 0, 1)
-        and its colour is a x - s v, where v = a noise - s x0 (arXiv 2202.00512, app. D).
+        The vote has two rounds: how many pixels a colour wins in the first sways all votes for it.
+        "None of these", the last, is the colour a x - std v (arXiv 2202.00512, app. D).
         """
-        a, variance = alpha_bar.sqrt(), 1 - alpha_bar
-        m, std = self.palette, variance.sqrt()
-        none = (1 / variance - 1) * x.square().sum(-1, keepdim=True) / 2 + 3 * std.log()
-        one = torch.ones_like(none)
-        facts = torch.cat([a / variance * x, -alpha_bar / variance / 2 * one, -one, none], dim=-1)
-        table = torch.cat([m, m.square().sum(1, keepdim=True), self.missing[:, None]], dim=1)
-        table = torch.block_diag(table, m.new_ones(1, 1)).T  # (6, 128): facts @ table, log weights
-        shares = torch.addmm(votes, facts.view(-1, 6), table, beta=self.conviction).softmax(-1)
-        x0 = (shares[:, :-1] @ m).view(x.shape) + shares[:, -1].view(one.shape) * (a * x - std * v)
+        a, std = alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
+        weights = self.weigh(x, votes, a, std)  # (B, 256, 128)
+        tally = weights.detach().softmax(-1).mean(1)  # (B, 128)
+        sway = self.conviction * self.runoff(torch.cat([(tally + 1e-4).log(), whole], dim=1))
+        shares = (weights + sway[:, None]).softmax(-1)
+        none = shares[..., -1].view(*x.shape[:-1], 1)  # (B, 8, 8, 4, 1)
+        x0 = (shares @ pad(self.palette, (0, 0, 0, 1))).view(x.shape) + none * (a * x - std * v)
         return (x - a * x0) / std
+
+    def weigh(self, x, votes, a, std):
+        """Bayes' rule, as logarithms: exp(vote) times N(x; a m, std^2), for none N(x; 0, 1)."""
+        one, m = torch.ones_like(x[..., :1]), self.palette
+        none = (std**-2 - 1) * x.square().sum(-1, keepdim=True) / 2 + 3 * std.log()
+        facts = torch.cat([a / std**2 * x, -((a / std) ** 2) / 2 * one, -one, none], dim=-1)
+        table = torch.cat([m, m.square().sum(1, keepdim=True), self.missing[:, None]], dim=1)
+        table = torch.block_diag(table, m.new_ones(1, 1)).T.expand(len(x), -1, -1)  # (B, 6, 128)
+        return torch.baddbmm(votes, facts.view(len(x), -1, 6), table, beta=self.conviction)
 
     @torch.no_grad()
     def learn_palette(self, colours):
-        """Takes the first 127 of colours (n, 3), values in [-1, 1], as the palette."""
-        self.palette[: len(colours)] = colours[:COLOURS].to(self.palette)
-        self.missing[: len(colours)] = 0
+        """Takes the first 127 of colours (n, 3), in [-1, 1], as palette, if there is none yet."""
+        if self.missing.all():
+            self.palette[: len(colours)] = colours[:COLOURS].to(self.palette)
+            self.missing[: len(colours)] = 0
 
 
 class Embedding(nn.Module):
@@ -132,16 +142,6 @@ class ResidualBlock(nn.Module):
         scale, shift = self.scale_shift(e)[:, :, None, None].chunk(2, dim=1)  # (B, C, 1, 1)
         h = self.norm2(self.conv1(silu(self.norm1(x)))) * (1 + scale) + shift  # (B, C, H, W)
         return x + self.conv2(silu(h))
-
-
-def fold(x):
-    """Pixels (B, 3, H, W) as blocks of 2x2, each with its four colours (B, H / 2, W / 2, 4, 3)."""
-    return x.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)).permute(0, 2, 4, 3, 5, 1).flatten(3, 4)
-
-
-def unfold(pixels):
-    """The inverse of `fold`."""
-    return pixels.unflatten(3, (2, 2)).permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)
 
 
 def zeroed(layer):

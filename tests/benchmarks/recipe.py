@@ -54,14 +54,10 @@ class WithoutPalette(ContextUnet):
         pass
 
 
-class InBfloat16(ContextUnet):
-    def forward(self, x, t, c=None):
-        with torch.autocast("cpu", torch.bfloat16):
-            return super().forward(x, t, c)
-
-    def noise_from(self, x, v, votes, alpha_bar):
-        with torch.autocast("cpu", enabled=False):
-            return super().noise_from(x, v.float(), votes.float(), alpha_bar)
+class OneRound(ContextUnet):
+    def __init__(self, **given):
+        super().__init__(**given)
+        self.runoff.requires_grad_(False)  # it starts without a sway
 
 
 class ChannelsFirst(ContextUnet):
@@ -102,20 +98,22 @@ VARIANTS = {
     "batch 64": {"batch_size": 64},
     "batch 256": {"batch_size": 256},
     "no averaging": {"averaged": False},
-    "bfloat16": {"network": InBfloat16},
+    "one round of votes": {"network": OneRound},
+    "bfloat16": {"bfloat16": True},
     "channels first": {"network": ChannelsFirst},
 }
 
 
 def train(sprites, *, network=ContextUnet, weights=BOUND, channels=64, blocks=(1, 2, 1), seed=0,
-          learning_rate=3e-3, batch_size=BATCH, averaged=True, schedule=None):
+          learning_rate=3e-3, batch_size=BATCH, averaged=True, bfloat16=False, schedule=None):
     """A trained network, its schedule, and the CPU seconds that it took."""
     schedule = schedule or linear_schedule()
     training.level_weights = weights
     torch.manual_seed(seed)
     nn_model = network(channels=channels, blocks=blocks, schedule=schedule)
     run = training.fit(nn_model, sprites, schedule=schedule, steps=IMAGES // batch_size,
-                       batch_size=batch_size, seed=seed, learning_rate=learning_rate)
+                       batch_size=batch_size, seed=seed, learning_rate=learning_rate,
+                       bfloat16=bfloat16)
     start = time.process_time()
     for _ in run:
         pass
