@@ -84,20 +84,32 @@ def main(arguments=None):
     first = accelerator is None or accelerator.is_main_process
     sprites = forged(options.seed) if options.sprites is None else loaded(options.sprites,
                                                                          options.height)
-    schedule = linear_schedule()
-    torch.manual_seed(options.seed)
-    nn_model = ContextUnet(n_context=sprites.contexts[0].shape[1], schedule=schedule)
+    nn_model, schedule = begin(sprites.contexts[0].shape[1], options)
     nn_model.to(accelerator.device if accelerator else options.device)
     run = fit(nn_model, sprites, schedule=schedule, steps=options.steps, seconds=options.seconds,
-              batch_size=options.batch_size, seed=options.seed,
+              batch_size=options.batch_size, seed=options.seed + bool(options.start),
               learning_rate=options.learning_rate, checkpoint=options.checkpoint,
-              accelerator=accelerator)
+              accelerator=accelerator, bfloat16=options.bfloat16)
     try:
         train(run, options, show=first)
     except KeyboardInterrupt:
         print("stopped: keeping what was learned so far", file=sys.stderr)
     if first:
         finish(run, sprites, schedule, options)
+
+
+def begin(n_context, options):
+    """The network to train, fresh or from --start, and its schedule."""
+    if options.start:
+        nn_model, schedule = load_weights(options.start)
+        if nn_model.n_context != n_context:
+            raise SystemExit(f"--start: {options.start} has contexts of {nn_model.n_context}; "
+                             f"these sprites have {n_context} classes")
+        nn_model.conviction = 1.0
+        return nn_model.train(), schedule
+    schedule = linear_schedule()
+    torch.manual_seed(options.seed)
+    return ContextUnet(n_context=n_context, schedule=schedule), schedule
 
 
 def train(run, options, show):
@@ -227,6 +239,10 @@ def parse(arguments):
     add("--steps", type=int, metavar="N", help="train for N steps; a seed then gives the same run")
     add("--seconds", type=float, metavar="S",
         help="train for S seconds (3600 where neither this nor --steps is given)")
+    add("--start", metavar="FILE",
+        help="begin with these weights, not fresh ones, and with other random draws than theirs")
+    add("--bfloat16", action="store_true",
+        help="multiply in bfloat16: half as fast again where the processor is made for it")
     add("--batch-size", type=int, default=128, metavar="N", help="sprites a step, over all devices")
     add("--learning-rate", type=float, default=3e-3, metavar="R", help="the highest of the run")
     add("--seed", type=int, default=0, metavar="N",

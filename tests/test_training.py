@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 
@@ -88,6 +89,15 @@ def test_the_same_seed_gives_the_same_run():
     one, other = small_run(), small_run()
     assert [r.loss for r in one] == [r.loss for r in other]
     assert equal(one.model, other.model)
+
+
+def test_bfloat16_trains_alike_and_repeats():
+    exact, one, other = small_run(), small_run(bfloat16=True), small_run(bfloat16=True)
+    losses = [[r.loss for r in run] for run in (exact, one, other)]
+    assert losses[1] == losses[2] and losses[1] != losses[0]
+    np.testing.assert_allclose(losses[1], losses[0], rtol=0.02)
+    assert equal(one.model, other.model)
+    assert all(p.dtype == torch.float32 for p in one.model.parameters())
 
 
 def test_another_seed_gives_another_run():
@@ -475,7 +485,7 @@ def test_help_of_the_training_command_is_complete():
     text = command("--help").stdout
     for option in ("--output", "--steps", "--seconds", "--batch-size", "--learning-rate", "--seed",
                    "--sprites", "--height", "--checkpoint", "--samples", "--score",
-                   "--conviction", "--judge", "--device"):
+                   "--conviction", "--judge", "--device", "--start", "--bfloat16"):
         assert option in text
 
 
@@ -509,6 +519,25 @@ def test_the_command_trains_on_own_sprites_and_says_how(tmp_path):
     assert again.returncode == 0, again.stderr
     other, _ = load_weights(tmp_path / "again.safetensors")
     assert equal(nn_model, other)
+
+
+def test_training_goes_on_from_weights_that_are_there(saved, tmp_path):
+    """With a rate of nearly 0 they come back as they were, palette included."""
+    start, nn_model = saved
+    nn_model.learn_palette(torch.tensor([[-1.0, 0, 1], [1, 1, 1]]))
+    save_weights(start, nn_model)
+    sprites, output = write_own_sprites(tmp_path / "art"), str(tmp_path / "more.safetensors")
+    given = ["--sprites", str(sprites), "--steps", "1", "--batch-size", "8", "--learning-rate",
+             "1e-9", "--bfloat16", "--output", output, "--start", str(start)]
+    refused = command(*given)
+    assert refused.returncode != 0 and "contexts of 5; these sprites have 2" in refused.stderr
+    for k in "cde":
+        shutil.copytree(sprites / "a", sprites / k)
+    result = command(*given)
+    assert result.returncode == 0, result.stderr
+    more, _ = load_weights(output)
+    for name, tensor in nn_model.state_dict().items():
+        torch.testing.assert_close(more.state_dict()[name], tensor, rtol=1e-3, atol=1e-5)
 
 
 def test_a_path_to_sprites_that_is_not_there_is_named(tmp_path):
