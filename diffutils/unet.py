@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.functional import pad, silu
 
-from diffutils.expect import check_kind, check_network_input
+from diffutils.expect import check_kind, check_network_input, check_network_sizes
 from diffutils.pixels import fold, unfold
 from diffutils.schedule import NoiseSchedule, linear_schedule
 
@@ -29,6 +29,7 @@ class ContextUnet(nn.Module):
         super().__init__()
         schedule = linear_schedule() if schedule is None else schedule
         check_kind("ContextUnet", "schedule", schedule, NoiseSchedule)
+        check_network_sizes("ContextUnet", n_context, channels, blocks, conviction)
         sizes = {"n_context": n_context, "channels": channels, "blocks": list(blocks)}
         self.config = sizes | {"beta": schedule.beta[1:].tolist()}
         self.n_context, self.timesteps, self.conviction = n_context, schedule.timesteps, conviction
@@ -57,7 +58,7 @@ class ContextUnet(nn.Module):
         t   level / timesteps in [0, 1]: (B,), or one number as (1, 1, 1, 1)
         c   (B, n_context) or (1, n_context) float contexts; None is "any sprite"
         """
-        t, c = check_network_input("ContextUnet", x, t, c, self.n_context)
+        t, c = check_network_input("ContextUnet", x, t, c, self.n_context, self.palette)
         e = self.embed(t, c)  # (B or 1, 128)
         pixels = fold(x)  # (B, 8, 8, 4, 3)
         h = self.enter(pixels.flatten(3).permute(0, 3, 1, 2))  # (B, 64, 8, 8)
