@@ -23,6 +23,7 @@ from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from diffutils.expect import check_list
 from diffutils.figures import (
     FAINT,
     IDEAL,
@@ -485,10 +486,11 @@ class Page:
 
 def draw(names=None, folder=FOLDER):
     """Draw pictures into a folder, all of them or those named; returns {name: Figure}."""
-    names = list(PICTURES) if not names else names
-    unknown = sorted(set(names) - set(PICTURES))
-    if unknown:
-        raise ValueError(f"draw: names has {unknown[0]!r}; expected some of {list(PICTURES)}")
+    names = list(PICTURES) if names is None else names
+    check_list("draw", "names", names)
+    for name in names:
+        if not isinstance(name, str) or name not in PICTURES:
+            raise ValueError(f"draw: names has {name!r}; expected some of {list(PICTURES)}")
     Path(folder).mkdir(parents=True, exist_ok=True)
     figures = {name: PICTURES[name]() for name in names}
     for name, figure in figures.items():
@@ -499,7 +501,7 @@ def draw(names=None, folder=FOLDER):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", help=f"of {', '.join(PICTURES)}; all if none")
-    for name, figure in draw(parser.parse_args().names, FOLDER).items():
+    for name, figure in draw(parser.parse_args().names or None, FOLDER).items():
         print(f"diagrams/{name}.png: {figure.text}")
 
 

@@ -19,6 +19,7 @@ import base64
 import html
 import io
 import math
+import re
 from functools import cache
 from pathlib import Path
 
@@ -30,7 +31,18 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from PIL import Image, ImageDraw, ImageFont
 
+from diffutils.expect import (
+    as_array,
+    check_count,
+    check_images,
+    check_kind,
+    check_list,
+    check_number,
+    check_numbers,
+    check_text,
+)
 from diffutils.pixels import to_float, to_uint8
+from diffutils.schedule import NoiseSchedule
 
 __all__ = [
     "AVERAGE", "Figure", "IDEAL", "INK", "NETWORK", "NOISE", "OTHER", "QUIET", "SIGNAL",
@@ -44,6 +56,7 @@ INK, QUIET, FAINT = "#222222", "#767676", "#D9D9D9"
 CYCLE = (OTHER, AVERAGE, QUIET, INK)  # for what has no colour of its own
 
 WIDTH = 900  # pixels: 9 inches at 100 dpi
+MOST_PIXELS = 2**24  # of one picture
 FONT_PIXELS = 18  # 13 points at 100 dpi
 STYLE = {
     "figure.figsize": (9, 4),
@@ -134,7 +147,13 @@ def show_sprites(images, labels=None, *, columns=None, scale=None, title=None, t
         show_sprites(x0[:8], labels=["hero"] * 8, title="Eight sprites of the training set")
     """
     images = as_bytes("show_sprites", "images", images)
-    check_length("show_sprites", "labels", labels, len(images), "one an image")
+    return lay_sprites("show_sprites", "images", images, labels, columns, scale, title, text)
+
+
+def lay_sprites(where, name, images, labels, columns, scale, title, text):
+    """`show_sprites` of uint8 images, the argument `name` of the function `where`."""
+    check_look(where, title, text, columns=columns, scale=scale)
+    check_length(where, "labels", labels, len(images), f"one for each of {name}")
     columns = columns or (len(images) if len(images) <= 8 else 8 if len(images) <= 32 else 16)
     starts = range(0, len(images), columns)
     rows = [list(images[k : k + columns]) for k in starts]
@@ -142,7 +161,7 @@ def show_sprites(images, labels=None, *, columns=None, scale=None, title=None, t
     size = "x".join(str(side) for side in images.shape[2:0:-1])
     shown = f"{len(images)} picture{'s'[: len(images) != 1]} of {size} pixels"
     auto = sentences(title, shown + (": " + ", ".join(map(str, labels)) if labels else ""))
-    return draw_grid(rows, captions=captions, scale=scale, title=title, text=text or auto)
+    return draw_grid(where, rows, None, None, captions, scale, title, text or auto)
 
 
 def show_rows(
@@ -161,9 +180,19 @@ def show_rows(
 
         show_rows([x_t, x0_guess], ["at level 250", "the ideal's guess"], captions=[None, shares])
     """
+    check_look("show_rows", title, text, scale=scale)
+    check_list("show_rows", "rows", rows)
     rows = [as_cells("show_rows", row) for row in rows]
-    check_length("show_rows", "row_labels", row_labels, len(rows), "one a row")
-    check_length("show_rows", "captions", captions, len(rows), "one list a row")
+    if all(cell is None for row in rows for cell in row):
+        raise ValueError("show_rows: rows holds no images")
+    columns = max(map(len, rows))
+    each = "one for each of rows"
+    check_length("show_rows", "row_labels", row_labels, len(rows), each)
+    check_length("show_rows", "captions", captions, len(rows), each)
+    each = "one for each picture in rows"
+    check_length("show_rows", "column_labels", column_labels, columns, each, fewer=True)
+    for row, said in zip(rows, captions or [], strict=False):
+        check_length("show_rows", "a row of captions", said, len(row), each, fewer=True)
     described = []
     for k, row in enumerate(rows):
         said = (captions[k] if captions else None) or [""] * len(row)
@@ -175,7 +204,9 @@ def show_rows(
         alone = not row_labels and len(rows) == 1
         described.append(listed if alone else f"{start}: {listed}")
     auto = sentences(title, *described)
-    return draw_grid(rows, row_labels, column_labels, captions, scale, title, text or auto)
+    return draw_grid(
+        "show_rows", rows, row_labels, column_labels, captions, scale, title, text or auto
+    )
 
 
 def show_maps(maps, labels=None, *, columns=8, limit=None, scale=None, title=None, text=None):
@@ -187,18 +218,22 @@ def show_maps(maps, labels=None, *, columns=8, limit=None, scale=None, title=Non
 
         show_maps(features[0, :8], title="After the first block: 64 maps of 16x16, 8 of them")
     """
-    maps = np.asarray(maps.detach().cpu() if isinstance(maps, torch.Tensor) else maps, np.float64)
-    if maps.ndim != 3:
+    maps = check_numbers("show_maps", "maps", maps)
+    if maps.ndim != 3 or 0 in maps.shape or maps.size > MOST_PIXELS:
         raise ValueError(f"show_maps: maps has shape {maps.shape}; expected (C, H, W)")
+    if not np.isfinite(maps).all():
+        raise ValueError("show_maps: maps holds numbers that are not finite")
+    if limit is not None:
+        check_positive("show_maps", "limit", limit)
+    check_text("show_maps", "title", title)
     limit = limit or np.abs(maps).max() or 1.0
     part = np.clip(maps / limit, -1, 1)[..., None]
     above, below = colour_values(NETWORK), colour_values("#333333")
     colours = 255 + np.maximum(part, 0) * (above - 255) + np.maximum(-part, 0) * (below - 255)
     auto = sentences(title, f"{len(maps)} maps of {maps.shape[1]}x{maps.shape[2]} numbers")
-    return show_sprites(
-        colours.round().astype(np.uint8), labels,
-        columns=columns, scale=scale, title=title, text=text or auto,
-    )  # fmt: skip
+    images = colours.round().astype(np.uint8)
+    check_text("show_maps", "text", text)
+    return lay_sprites("show_maps", "maps", images, labels, columns, scale, title, text or auto)
 
 
 # Plots -------------------------------------------------------------------------------------------
@@ -210,7 +245,7 @@ def plot_lines(
 ):  # fmt: skip
     """Curves, each named at its end in its own colour; twelve points or fewer get dots.
 
-    curves     {name: (x, y)}, lists of numbers
+    curves     {name: (x, y)}, lists of numbers; one that has no points yet is left out
     colours    {name: colour}; the others take the next colour
     bands      {name: (low, high)}, shaded round the curve of that name
     dashed     names of the curves to draw dashed
@@ -222,26 +257,43 @@ def plot_lines(
         plot_lines({"training loss": (steps, loss)}, x_label="step", y_label="loss",
                    colours={"training loss": NETWORK})
     """
-    colours = with_colours(curves, colours)
+    where = "plot_lines"
+    check_look(where, title, text)
+    check_axis(where, x_label=x_label, y_label=y_label)
+    check_kind(where, "x_log", x_log, bool)
+    check_kind(where, "y_log", y_log, bool)
+    curves = {name: check_curve(where, "curves", name, xy)
+              for name, xy in check_named(where, "curves", curves).items()}
+    bands = {name: check_curve(where, "bands", name, band, curves)
+             for name, band in check_named(where, "bands", bands).items()}
+    if y_log and not all((y > 0).any() for _, y in curves.values() if len(y)):
+        raise ValueError("plot_lines: y_log is True; expected numbers above 0 in each curve")
+    check_limits(where, y_limits, y_log)
+    marks = check_marks(where, marks)
+    if not isinstance(dashed, list | tuple | set):
+        raise TypeError(f"{where}: dashed is a {type(dashed).__name__}; expected a list of names")
+    colours = with_colours(where, curves, colours)
+    curves = {name: xy for name, xy in curves.items() if len(xy[0])}
     with house_style():
         canvas, (axes,) = new_canvas(1, title)
         for name, (x, y) in curves.items():
             dots = "o" if len(x) <= 12 else None
             dash = "--" if name in dashed else "-"
             axes.plot(x, y, dash, marker=dots, markersize=8, color=colours[name])
-            if name in (bands or {}):
+            if name in bands:
                 axes.fill_between(x, *bands[name], color=colours[name], alpha=0.2, linewidth=0)
-        axes.set(xlabel=x_label, ylabel=y_label)
+        axes.set(xlabel=plain(x_label), ylabel=plain(y_label))
         if x_log:
             axes.set_xscale("log")
         if y_log:
             axes.set_yscale("log")
         if y_limits:
             axes.set_ylim(*y_limits)
-        for mark, x in (marks or {}).items():
+        for mark, x in marks.items():
             axes.axvline(x, color=QUIET, linewidth=1.5, linestyle=":")
-            axes.text(x, 1.0, f" {mark}", transform=axes.get_xaxis_transform(), va="top")
-        name_ends(canvas, axes, {n: (xy[0][-1], xy[1][-1], colours[n]) for n, xy in curves.items()})
+            axes.text(x, 1.0, f" {plain(mark)}", transform=axes.get_xaxis_transform(), va="top")
+        ends = {name: (*last_point(x, y), colours[name]) for name, (x, y) in curves.items()}
+        name_ends(canvas, axes, ends)
         described = [describe_curve(name, x, y, x_label) for name, (x, y) in curves.items()]
         return finish(canvas, text or sentences(title, y_label + " by " + x_label, *described))
 
@@ -254,8 +306,13 @@ def plot_schedules(schedules, *, title=None, marks=None, text=None):
 
         plot_schedules({"linear": linear_schedule(), "cosine": cosine_schedule()})
     """
+    check_look("plot_schedules", title, text)
+    schedules = check_named("plot_schedules", "schedules", schedules)
     if not 1 <= len(schedules) <= 3:
         raise ValueError(f"plot_schedules: schedules holds {len(schedules)}; expected 1..3")
+    for schedule in schedules.values():
+        check_kind("plot_schedules", "one of schedules", schedule, NoiseSchedule)
+    marks = check_marks("plot_schedules", marks)
     strokes = ("-", (0, (4, 2)), (0, (1, 1.5)))
     described = []
     with house_style():
@@ -263,8 +320,8 @@ def plot_schedules(schedules, *, title=None, marks=None, text=None):
         for stroke, (name, schedule) in zip(strokes, schedules.items(), strict=False):
             signal = schedule.alpha_bar.sqrt().numpy()
             noise = (1 - schedule.alpha_bar).sqrt().numpy()
-            panels[0].plot(signal, linestyle=stroke, color=SIGNAL, label=name)
-            panels[1].plot(noise, linestyle=stroke, color=NOISE, label=name)
+            panels[0].plot(signal, linestyle=stroke, color=SIGNAL, label=plain(name))
+            panels[1].plot(noise, linestyle=stroke, color=NOISE, label=plain(name))
             half = int(np.argmax(signal < noise))
             described.append(
                 f"{name}: signal from 1 at level 0 to {number(signal[-1])} at level "
@@ -273,9 +330,9 @@ def plot_schedules(schedules, *, title=None, marks=None, text=None):
         panels[0].set(title="signal, sqrt(alpha_bar)", xlabel="level", ylim=(-0.03, 1.03))
         panels[1].set(title="noise, sqrt(1 - alpha_bar), std", xlabel="level", ylim=(-0.03, 1.03))
         for axes in panels:
-            for mark, level in (marks or {}).items():
+            for mark, level in marks.items():
                 axes.axvline(level, color=QUIET, linewidth=1.5, linestyle=":")
-                axes.text(level, 0.02, f" {mark}", transform=axes.get_xaxis_transform())
+                axes.text(level, 0.02, f" {plain(mark)}", transform=axes.get_xaxis_transform())
             if len(schedules) > 1:
                 axes.legend(handlelength=2.6)
         return finish(canvas, text or sentences(title, *described))
@@ -289,17 +346,28 @@ def plot_histogram(values, *, x_label="value", title=None, colours=None, limit=4
 
         plot_histogram({"Bob at level 500": x_T}, x_label="pixel value")
     """
-    values = {name: np.asarray(numbers, np.float64).ravel() for name, numbers in values.items()}
-    colours = with_colours(values, colours or dict.fromkeys(values, NOISE))
+    where = "plot_histogram"
+    check_look(where, title, text)
+    check_axis(where, x_label=x_label)
+    check_positive(where, "limit", limit)
+    values = {name: check_numbers(where, "values", numbers).ravel()
+              for name, numbers in check_named(where, "values", values).items()}
+    if not 1 <= len(values) <= 3:
+        raise ValueError(f"{where}: values holds {len(values)}; expected 1..3")
+    if not all(numbers.size and np.isfinite(numbers).all() for numbers in values.values()):
+        raise ValueError(f"{where}: values holds no numbers, or some that are not finite")
+    colours = with_colours(where, values, colours or dict.fromkeys(values, NOISE))
     grid = np.linspace(-limit, limit, 401)
     described = []
     with house_style():
         canvas, panels = new_canvas(len(values), title, height=3.8)
         for axes, (name, numbers) in zip(panels, values.items(), strict=True):
             bins = np.linspace(-limit, limit, 51)
-            axes.hist(numbers, bins, density=True, color=colours[name], alpha=0.55, linewidth=0)
+            shown = numbers[np.abs(numbers) <= limit]
+            axes.hist(shown, bins, density=len(shown) > 0, color=colours[name], alpha=0.55,
+                      linewidth=0)  # fmt: skip
             axes.plot(grid, np.exp(-(grid**2) / 2) / math.sqrt(2 * math.pi), color=INK)
-            axes.set(title=name, xlim=(-limit, limit), yticks=[])
+            axes.set(title=plain(name), xlim=(-limit, limit), yticks=[])
             axes.spines["left"].set_visible(False)
             within = [100 * np.mean(np.abs(numbers) < k) for k in (1, 2)]
             described.append(
@@ -307,7 +375,7 @@ def plot_histogram(values, *, x_label="value", title=None, colours=None, limit=4
                 f"std {numbers.std():.2f}, {within[0]:.0f} % within 1 of zero "
                 f"and {within[1]:.0f} % within 2"
             )
-        canvas.supxlabel(x_label, fontsize=STYLE["axes.labelsize"])
+        canvas.supxlabel(plain(x_label), fontsize=STYLE["axes.labelsize"])
         highest = max(axes.get_ylim()[1] for axes in panels)
         for axes in panels:
             axes.set_ylim(0, highest)
@@ -323,14 +391,23 @@ def plot_bars(bars, *, x_label="", title=None, colours=None, digits=2, text=None
 
         plot_bars({"with noise": (4.1, 0.2), "without": (2.2, 0.1)}, x_label="distance")
     """
+    where = "plot_bars"
+    check_look(where, title, text)
+    check_axis(where, x_label=x_label)
+    check_count(where, "digits", digits, highest=15)
+    bars = check_named(where, "bars", bars)
     panels = bars if all(isinstance(v, dict) for v in bars.values()) else {x_label: bars}
+    panels = {panel: {name: check_bar(where, name, value)
+                      for name, value in check_named(where, "bars", values).items()}
+              for panel, values in panels.items()}
+    if not panels or not all(panels.values()):
+        raise ValueError(f"{where}: bars holds no bars")
     names = list(dict.fromkeys(name for panel in panels.values() for name in panel))
-    colours = with_colours(names, colours)
+    colours = with_colours(where, names, colours)
     described = []
     with house_style():
         canvas, all_axes = new_canvas(len(panels), title, height=1.5 + 0.55 * len(names))
-        for k, (axes, (panel, values)) in enumerate(zip(all_axes, panels.items(), strict=True)):
-            pairs = {n: v if isinstance(v, tuple) else (v, 0) for n, v in values.items()}
+        for k, (axes, (panel, pairs)) in enumerate(zip(all_axes, panels.items(), strict=True)):
             for row, name in enumerate(names):
                 value, error = pairs.get(name, (0, 0))
                 axes.barh(row, value, color=colours[name], height=0.6)
@@ -342,8 +419,8 @@ def plot_bars(bars, *, x_label="", title=None, colours=None, digits=2, text=None
                 )  # fmt: skip
             top = max(value + error for value, error in pairs.values())
             axes.set(xlim=(0, (top or 1) * (1.25 + 0.15 * len(panels))), yticks=range(len(names)))
-            axes.set_yticklabels(names if k == 0 else [])
-            axes.set_xlabel(panel)
+            axes.set_yticklabels(map(plain, names) if k == 0 else [])
+            axes.set_xlabel(plain(panel))
             axes.invert_yaxis()
             axes.grid(False)
             axes.tick_params(axis="y", length=0)
@@ -355,9 +432,7 @@ def plot_bars(bars, *, x_label="", title=None, colours=None, digits=2, text=None
 # What the functions above share ------------------------------------------------------------------
 
 
-def draw_grid(
-    rows, row_labels=None, column_labels=None, captions=None, scale=None, title=None, text=""
-):
+def draw_grid(where, rows, row_labels, column_labels, captions, scale, title, text):
     """Rows of cells, each a uint8 (H, W, 3) array or None, as one picture with its texts."""
     columns, gap, edge = max(len(row) for row in rows), 10, 8
     blank = [all(k >= len(row) or row[k] is None for row in rows) for k in range(columns)]
@@ -389,6 +464,7 @@ def draw_grid(
     ]
     width = max([right, *[edge + text_width(line, 3, True) for line in titles]]) + edge
     height = heads_end + sum(heights) + gap * (len(rows) - 1) + edge
+    check_size(where, width, height, "scale, columns and texts")
     picture = Image.new("RGB", (width, height), "white")
     pen = ImageDraw.Draw(picture)
     write(pen, (edge, edge - 2), titles, bigger=3, bold=True)
@@ -448,7 +524,13 @@ def line_height(count, bigger=0):
 
 def split(text):
     """The lines of a text; none for None or an empty one."""
-    return str(text).split("\n") if text not in (None, "") else []
+    text = "" if text is None else visible(str(text))
+    return text.split("\n") if text else []
+
+
+def visible(text):
+    """A text with a mark in place of what no font can draw: control characters, half characters."""
+    return re.sub(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]", "\ufffd", text)
 
 
 def wrap(text, width, bigger=0):
@@ -507,15 +589,18 @@ def data_uri(png):
 def as_bytes(where, name, images):
     """Images as uint8 (B, H, W, 3): floats through the pixel map, greys as three equal channels."""
     if isinstance(images, torch.Tensor) and images.is_floating_point():
+        check_images(where, name, images)
         images = to_uint8(images)
-    images = np.asarray(images)
+    images = as_array(where, name, images)
     if images.ndim != 4 or images.dtype != np.uint8 or images.shape[3] not in (1, 3):
         raise ValueError(
             f"{where}: {name} has shape {images.shape} and holds {images.dtype}; expected floats "
             "(B, C, H, W) in [-1, 1] or uint8 (B, H, W, 3)"
         )
-    if len(images) == 0:
+    if images.size == 0:
         raise ValueError(f"{where}: {name} holds no images")
+    if images.size > 3 * MOST_PIXELS:
+        raise ValueError(f"{where}: {name} has shape {images.shape}, too many to show")
     return images.repeat(3, axis=3) if images.shape[3] == 1 else images
 
 
@@ -523,13 +608,108 @@ def as_cells(where, row):
     """A row as a list of uint8 (H, W, 3) or None."""
     if not isinstance(row, list | tuple):
         return list(as_bytes(where, "rows", row))
+    for cell in row:
+        if cell is not None and not isinstance(cell, torch.Tensor | np.ndarray):
+            raise TypeError(f"{where}: rows has a {type(cell).__name__}; expected images or None")
     return [None if cell is None else as_bytes(where, "rows", cell[None])[0] for cell in row]
 
 
-def check_length(where, name, values, length, meaning):
-    """A list, where there is one, has the length that the pictures ask for."""
-    if values is not None and len(values) != length:
+def check_length(where, name, values, length, meaning, fewer=False):
+    """A list, where there is one, has the length that the pictures ask for, or is no longer."""
+    if values is None:
+        return
+    check_list(where, name, values)
+    if len(values) > length or len(values) < length and not fewer:
         raise ValueError(f"{where}: {name} has {len(values)}; expected {length}, {meaning}")
+
+
+def check_look(where, title, text, **sizes):
+    """Title and text twin are texts; columns and scale are counts, or None to be chosen."""
+    check_text(where, "title", title)
+    check_text(where, "text", text)
+    for name, size in sizes.items():
+        if size is not None:
+            check_count(where, name, size, highest=64 if name == "scale" else None)
+
+
+def check_size(where, width, height, of):
+    """A picture that can be drawn."""
+    if width * height > MOST_PIXELS:
+        raise ValueError(
+            f"{where}: {of} ask for a picture of {width}x{height} pixels; expected at most "
+            f"{MOST_PIXELS}"
+        )
+
+
+def check_axis(where, **labels):
+    """The names of axes are texts."""
+    for name, label in labels.items():
+        check_kind(where, name, label, str)
+
+
+def check_named(where, name, values):
+    """A dictionary of texts to something, or None for an empty one."""
+    values = {} if values is None else values
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise TypeError(f"{where}: {name} is a {type(values).__name__}; expected {{text: ...}}")
+    return values
+
+
+def check_curve(where, name, key, pair, curves=None):
+    """A pair of lists of numbers, equally long; a band has as many as the curve of its name.
+
+    What is not finite is a gap; a curve has x everywhere, and y somewhere.
+    """
+    if not isinstance(pair, list | tuple) or len(pair) != 2:
+        raise TypeError(f"{where}: {name}[{key!r}] is a {type(pair).__name__}; expected two lists")
+    first, second = (check_numbers(where, f"{name}[{key!r}]", part) for part in pair)
+    length = first.shape if curves is None else curves[key][0].shape if key in curves else (0,)
+    if first.ndim != 1 or not first.shape == second.shape == length:
+        raise ValueError(
+            f"{where}: {name}[{key!r}] has {first.shape} and {second.shape} numbers; "
+            "expected as many of both" + ("" if curves is None else ", as its curve in curves has")
+        )
+    both = np.concatenate([first, second])
+    if (np.abs(both[np.isfinite(both)]) > 1e100).any():
+        raise ValueError(f"{where}: {name}[{key!r}] has numbers above 1e100")
+    nothing = len(second) and not np.isfinite(second).any()
+    if curves is None and (nothing or not np.isfinite(first).all()):
+        raise ValueError(f"{where}: {name}[{key!r}] has numbers that are not finite")
+    return first, np.where(np.isfinite(second), second, np.nan)
+
+
+def check_marks(where, marks):
+    """{text: number}"""
+    for x in check_named(where, "marks", marks).values():
+        check_number(where, "marks", x, -1e100, 1e100)
+    return marks or {}
+
+
+def check_limits(where, limits, log):
+    """y_limits is None, or a lower and a higher number; above 0 where the axis is logarithmic."""
+    if limits is None:
+        return
+    if not isinstance(limits, list | tuple) or len(limits) != 2:
+        raise TypeError(f"{where}: y_limits is {limits!r}; expected (lowest, highest)")
+    for limit in limits:
+        check_number(where, "y_limits", limit, -1e100, 1e100)
+    if not limits[0] < limits[1] or log and limits[0] <= 0:
+        raise ValueError(f"{where}: y_limits is {limits!r}; expected (lowest, highest)")
+
+
+def check_bar(where, name, value):
+    """A number as (number, 0), or (number, error), both 0 or more."""
+    value = value if isinstance(value, tuple) else (value, 0)
+    if len(value) != 2:
+        raise ValueError(f"{where}: bars[{name!r}] has {len(value)} numbers; expected 1 or 2")
+    for part in value:
+        check_number(where, f"bars[{name!r}]", part, 0, 1e100)
+    return float(value[0]), float(value[1])
+
+
+def check_positive(where, name, value):
+    """`value` is a number above 0, not too near and not too far for an axis."""
+    check_number(where, name, value, 1e-100, 1e100)
 
 
 def colour_values(colour):
@@ -544,9 +724,12 @@ def darker(colour):
     return "#" + "".join(f"{int(v * min(1, 110 / max(light, 1))):02x}" for v in values)
 
 
-def with_colours(names, colours):
+def with_colours(where, names, colours):
     """A colour for each name: the one given, else the next of the cycle that is not taken."""
-    given = dict(colours or {})
+    given = dict(check_named(where, "colours", colours))
+    for colour in given.values():
+        if not isinstance(colour, str) or not re.fullmatch("#[0-9a-fA-F]{6}", colour):
+            raise ValueError(f"{where}: colours has {colour!r}; expected '#rrggbb'")
     free = [colour for colour in CYCLE if colour not in given.values()] or list(CYCLE)
     rest = [name for name in names if name not in given]
     return given | {name: free[k % len(free)] for k, name in enumerate(rest)}
@@ -558,7 +741,7 @@ def new_canvas(panels, title, height=4.0):
     FigureCanvasAgg(canvas)
     axes = canvas.subplots(1, panels, squeeze=False)[0]
     if title:
-        canvas.suptitle(title, x=0.01, ha="left", fontsize=16, fontweight="bold")
+        canvas.suptitle(plain(title), x=0.01, ha="left", fontsize=16, fontweight="bold")
     return canvas, axes
 
 
@@ -572,9 +755,20 @@ def name_ends(canvas, axes, ends):
     heights = spread_apart([min(max(spots[n], low), high) for n in order], 21)
     for name, height in zip(order, heights, strict=True):
         axes.annotate(
-            name, (1.01, (height - low) / (high - low)), xycoords="axes fraction",
+            plain(name), (1.01, (height - low) / (high - low)), xycoords="axes fraction",
             color=darker(ends[name][2]), va="center", fontweight="bold",
         )  # fmt: skip
+
+
+def last_point(x, y):
+    """The last point of a curve that is there."""
+    last = np.flatnonzero(np.isfinite(y))[-1]
+    return x[last], y[last]
+
+
+def plain(text):
+    """A text that matplotlib draws as it is, without reading what is between $ as a formula."""
+    return visible(text).replace("$", r"\$")
 
 
 def spread_apart(heights, least):
@@ -639,6 +833,8 @@ def amount(value, error, digits):
     if not error:
         return number(value, digits)
     places = -math.floor(math.log10(abs(error)))
+    if not -6 < places < 9:
+        return f"{number(value, digits)} ± {number(error, 1)}"
     return f"{round(value, places):.{max(places, 0)}f} ± {number(error, 1)}"
 
 

@@ -17,7 +17,14 @@ it never saw does not exist. Not measured here: the floor of one context.
 
 import torch
 
-from diffutils.expect import check_images, check_kind, check_levels
+from diffutils.expect import (
+    check_choice,
+    check_count,
+    check_images,
+    check_kind,
+    check_levels,
+    check_times,
+)
 from diffutils.schedule import NoiseSchedule
 from diffutils.sprites import forge
 from diffutils.sprites.judge import class_readers
@@ -35,10 +42,7 @@ class GrammarDenoiser:
 
     def __init__(self, *, schedule, split="train"):
         check_kind("GrammarDenoiser", "schedule", schedule, NoiseSchedule)
-        if split not in forge.SPLITS:
-            raise ValueError(
-                f"GrammarDenoiser: split is {split!r}; expected one of {forge.SPLITS}"
-            )
+        check_choice("GrammarDenoiser", "split", split, forge.SPLITS)
         self.schedule = schedule
         self.classes = [ClassPieces(name, split) for name in forge.CLASSES]
 
@@ -46,10 +50,12 @@ class GrammarDenoiser:
         """The guess of the noise, like x. t: one number or (B,) equal ones, level i / timesteps."""
         if c is not None:
             raise ValueError("GrammarDenoiser: c is given; it knows of no contexts")
-        t = torch.as_tensor(t).double().flatten()
+        check_sprites("GrammarDenoiser", x)
+        t = check_times("GrammarDenoiser", t, x).cpu().double()
         if not (t == t[0]).all():
             raise ValueError("GrammarDenoiser: t has several levels; expected one for all of x")
         i = int((t[0] * self.schedule.timesteps).round())
+        check_levels("GrammarDenoiser", "t", i, x, self.schedule.timesteps, lowest=1)
         alpha_bar = self.schedule.alpha_bar[i]
         x0 = self.guess_x0(x, i).double()
         eps = (x.double() - alpha_bar.sqrt() * x0) / (1 - alpha_bar).sqrt()
@@ -57,14 +63,11 @@ class GrammarDenoiser:
 
     def guess_x0(self, x, i):
         """The average of all legal sprites, each weighted by its share, like x."""
-        check_images("GrammarDenoiser", "x", x)
-        if x.shape[1:] != (3, forge.HEIGHT, forge.HEIGHT):
-            shape = tuple(x.shape)
-            raise ValueError(f"GrammarDenoiser: x has shape {shape}; expected (B, 3, 16, 16)")
-        i = check_levels("GrammarDenoiser", "i", i, x, self.schedule.timesteps, lowest=1)
+        check_sprites("guess_x0", x)
+        check_count("guess_x0", "i", i, highest=self.schedule.timesteps)
         alpha_bar = self.schedule.alpha_bar[i]
         if alpha_bar == 0:
-            raise ValueError("GrammarDenoiser: i names a level without signal (alpha_bar = 0)")
+            raise ValueError("guess_x0: i names a level without signal (alpha_bar = 0)")
         y = HALF_RANGE * (x.double().flatten(2) / alpha_bar.sqrt() - 1)  # (B, 3, 256)
         y = y.permute(2, 1, 0).float().contiguous()  # (256, 3, B)
         variance = float(HALF_RANGE**2 * (1 - alpha_bar) / alpha_bar)
@@ -73,6 +76,13 @@ class GrammarDenoiser:
         parts = zip(self.classes, shares, strict=True)
         mean = sum(part.average(y, variance, share) for part, share in parts)  # (256, 3, B)
         return (1 + mean.permute(2, 1, 0) / HALF_RANGE).reshape(x.shape).to(x.dtype)
+
+
+def check_sprites(where, x):
+    """x is a batch of images of the forge's size."""
+    check_images(where, "x", x)
+    if x.shape[1:] != (3, forge.HEIGHT, forge.HEIGHT) or len(x) == 0:
+        raise ValueError(f"{where}: x has shape {tuple(x.shape)}; expected (B, 3, 16, 16)")
 
 
 class ClassPieces:

@@ -13,7 +13,7 @@ It can only remember: sampled from, it returns the N sprites and nothing new.
 
 import torch
 
-from diffutils.expect import check_images, check_kind, check_levels
+from diffutils.expect import check_images, check_kind, check_levels, check_times
 from diffutils.noising import spread
 from diffutils.schedule import NoiseSchedule
 
@@ -39,16 +39,18 @@ class IdealDenoiser:
             raise ValueError(
                 "IdealDenoiser: c is given; make one from that context's sprites instead"
             )
-        i = (torch.as_tensor(t).double().flatten() * self.schedule.timesteps).round().long()
-        i = i.squeeze(0) if len(i) == 1 else i
-        alpha_bar = self.schedule.alpha_bar[self.check("IdealDenoiser", x, i)]
+        self.check_images("IdealDenoiser", x)
+        i = check_times("IdealDenoiser", t, x).cpu().double() * self.schedule.timesteps
+        i = i.round().long() if len(i) > 1 else i.round().long().squeeze(0)
+        i = check_levels("IdealDenoiser", "t", i, x, self.schedule.timesteps, lowest=1)
+        alpha_bar = self.schedule.alpha_bar[i]
         x0 = self.guess_x0(x, i).cpu().double()
         noise = x.cpu().double() - spread(alpha_bar.sqrt(), x0) * x0
         return (noise / spread((1 - alpha_bar).sqrt(), x0)).to(x)
 
     def guess_x0(self, x, i):
         """The average of the sprites weighted by their shares, like x."""
-        average = self.shares(x, i) @ self.points  # (B, D)
+        average = self.shares_for("guess_x0", x, i) @ self.points  # (B, D)
         return average.reshape(x.shape).to(x)
 
     def shares(self, x, i):
@@ -57,7 +59,13 @@ class IdealDenoiser:
         x   (B, C, H, W) noisy images
         i   level, an integer 1..T, or (B,) integers; ValueError names any other
         """
-        alpha_bar = self.schedule.alpha_bar[self.check("shares", x, i)].reshape(-1, 1)
+        return self.shares_for("shares", x, i)
+
+    def shares_for(self, where, x, i):
+        """`shares`, asked for by the function `where`."""
+        self.check_images(where, x)
+        i = check_levels(where, "i", i, x, self.schedule.timesteps, lowest=1)
+        alpha_bar = self.schedule.alpha_bar[i].reshape(-1, 1)
         x = x.cpu().double().flatten(1)
         agreement = alpha_bar.sqrt() * (x @ self.points.T)  # (B, N)
         length = alpha_bar / 2 * (self.points**2).sum(1)
@@ -65,12 +73,11 @@ class IdealDenoiser:
 
     def effective_number(self, x, i):
         """How many sprites are still in the running: 1 / sum(share^2), (B,), from 1 to N."""
-        return 1 / (self.shares(x, i) ** 2).sum(1)
+        return 1 / (self.shares_for("effective_number", x, i) ** 2).sum(1)
 
-    def check(self, where, x, i):
-        """x and i checked; the levels as a tensor."""
+    def check_images(self, where, x):
+        """x is a batch of images like those of x0."""
         check_images(where, "x", x)
         if x.shape[1:] != self.x0.shape[1:]:
             expected = ", ".join(str(size) for size in self.x0.shape[1:])
             raise ValueError(f"{where}: x has shape {tuple(x.shape)}; expected (B, {expected})")
-        return check_levels(where, "i", i, x, self.schedule.timesteps, lowest=1)

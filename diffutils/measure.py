@@ -6,8 +6,19 @@ floats in [-1, 1]. Whether a sprite is a legal one is the judge's business, not 
 
 import torch
 
-from diffutils.expect import check_callable, check_images, check_kind, check_levels
+from diffutils.expect import (
+    as_array,
+    check_callable,
+    check_count,
+    check_finite,
+    check_images,
+    check_kind,
+    check_levels,
+    check_numbers,
+    check_same_place,
+)
 from diffutils.noising import perturb_input
+from diffutils.sampling import ask, check_context
 from diffutils.schedule import NoiseSchedule
 
 
@@ -23,14 +34,20 @@ def loss_by_level(nn_model, x0, levels, *, schedule, context=None, seed=0):
     """
     check_callable("loss_by_level", "nn_model", nn_model)
     check_kind("loss_by_level", "schedule", schedule, NoiseSchedule)
-    check_images("loss_by_level", "x0", x0)
+    check_some("loss_by_level", "x0", x0)
+    check_count("loss_by_level", "seed", seed, lowest=0, highest=2**63 - 1)
+    levels = as_array("loss_by_level", "levels", levels)
+    if levels.ndim != 1 or len(levels) == 0:
+        raise ValueError(f"loss_by_level: levels has shape {levels.shape}; expected one or more")
+    levels = levels.tolist()
+    for i in levels:
+        check_levels("loss_by_level", "levels", i, x0, schedule.timesteps, lowest=1)
+    context = check_context("loss_by_level", "x0", len(x0), context, None, x0.device)
     noise = torch.randn(x0.shape, generator=torch.Generator().manual_seed(seed)).to(x0)
     losses = []
     for i in levels:
-        check_levels("loss_by_level", "levels", i, x0, schedule.timesteps, lowest=1)
         x_t = perturb_input(x0, i, noise, schedule=schedule)
-        t = torch.tensor([i / schedule.timesteps], device=x0.device)[:, None, None, None]
-        eps = nn_model(x_t, t) if context is None else nn_model(x_t, t, context)
+        eps = ask("loss_by_level", nn_model, x_t, i, schedule, context)
         losses.append(((eps - noise) ** 2).double().mean())
     return torch.stack(losses).cpu()
 
@@ -41,7 +58,13 @@ def distance_to_average(samples, x0):
     An average of many sprites is a fog; a sample that moved towards it has collapsed.
     """
     check_images("distance_to_average", "samples", samples)
-    check_images("distance_to_average", "x0", x0)
+    check_some("distance_to_average", "x0", x0)
+    if samples.shape[1:] != x0.shape[1:]:
+        raise ValueError(
+            f"distance_to_average: x0 has shape {tuple(x0.shape)}; expected images like samples, "
+            f"{tuple(samples.shape)}"
+        )
+    check_same_place("distance_to_average", "x0", x0, "samples", samples)
     return ((samples - x0.mean(0)) ** 2).flatten(1).mean(1).sqrt()
 
 
@@ -50,7 +73,7 @@ def variety(samples):
     check_images("variety", "samples", samples)
     if len(samples) < 2:
         raise ValueError(f"variety: samples holds {len(samples)}; expected 2 or more")
-    points = samples.flatten(1)
+    points = samples.flatten(1).float()
     apart = torch.cdist(points, points) / points.shape[1] ** 0.5  # (B, B)
     return apart.sum(1) / (len(samples) - 1)
 
@@ -58,15 +81,25 @@ def variety(samples):
 def sharpness(samples):
     """How much neighbouring pixels differ: (B,), mean absolute difference, right and below."""
     check_images("sharpness", "samples", samples)
+    if samples.shape[2:] == (1, 1):
+        raise ValueError("sharpness: samples has images of 1x1; expected pixels with neighbours")
     right = samples.diff(dim=3).abs().flatten(1)
     below = samples.diff(dim=2).abs().flatten(1)
     return torch.cat([right, below], dim=1).mean(1)
 
 
+def check_some(where, name, x):
+    """`x` is a batch of at least one image."""
+    check_images(where, name, x)
+    if len(x) == 0:
+        raise ValueError(f"{where}: {name} holds no images; expected (B, C, H, W), B >= 1")
+
+
 def mean_and_error(values):
     """The mean of one number a sprite, and its standard error, std / sqrt(B), as floats."""
-    values = torch.as_tensor(values).double()
+    values = torch.from_numpy(check_numbers("mean_and_error", "values", values))
     if values.ndim != 1 or len(values) < 2:
         shape = tuple(values.shape)
         raise ValueError(f"mean_and_error: values has shape {shape}; expected (B,), B >= 2")
+    check_finite("mean_and_error", "values", values)
     return values.mean().item(), (values.std() / len(values) ** 0.5).item()

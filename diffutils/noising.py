@@ -34,9 +34,10 @@ def predict_x0(x_t, i, noise, *, schedule):
     """
     i = check_arguments("predict_x0", "x_t", x_t, i, "noise", noise, schedule)
     alpha_bar = schedule.alpha_bar[i]
-    if (alpha_bar == 0).any():
+    signal = spread(alpha_bar.sqrt(), x_t)
+    if (signal == 0).any():
         raise ValueError("predict_x0: i names a level without signal (alpha_bar = 0)")
-    return (x_t - spread((1 - alpha_bar).sqrt(), x_t) * noise) / spread(alpha_bar.sqrt(), x_t)
+    return (x_t - spread((1 - alpha_bar).sqrt(), x_t) * noise) / signal
 
 
 def spread(values, x):

@@ -18,7 +18,16 @@ import numpy as np
 import torch
 from PIL import Image
 
-from diffutils.figures import as_bytes, as_png, check_length, data_uri, sentences
+from diffutils.expect import as_array, check_count, check_images, check_present
+from diffutils.figures import (
+    as_bytes,
+    as_png,
+    check_length,
+    check_look,
+    check_size,
+    data_uri,
+    sentences,
+)
 from diffutils.pixels import to_uint8
 
 __all__ = ["Player", "play"]
@@ -55,7 +64,10 @@ def play(frames, labels=None, *, title=None, columns=None, scale=None, still=-1,
         samples, run = sample_ddpm(8, nn_model=nn_model, schedule=schedule)
         play(run.x, [f"level {i}" for i in run.levels], title="From noise to sprites")
     """
+    check_look("play", title, text, columns=columns, scale=scale)
     panes = frames if isinstance(frames, dict) else {"": frames}
+    if not panes or not all(isinstance(name, str) for name in panes):
+        raise TypeError("play: frames names its panes with something else than texts")
     shape = 1 if len(panes) > 1 else 2  # a pane that is alone may be twice as wide as high
     grids = [lay_out(name, pane, columns, shape) for name, pane in panes.items()]  # (K, h, w, 3)
     count = len(grids[0])
@@ -63,12 +75,14 @@ def play(frames, labels=None, *, title=None, columns=None, scale=None, still=-1,
         if len(grid) != count:
             raise ValueError(f"play: frames[{name!r}] has {len(grid)} frames; expected {count}")
     labels = [f"frame {k + 1} of {count}" for k in range(count)] if labels is None else labels
-    check_length("play", "labels", labels, count, "one a frame")
-    if not -count <= still < count:
+    check_length("play", "labels", labels, count, "one for each of frames")
+    check_count("play", "still", still, lowest=-count)
+    if still >= count:
         raise ValueError(f"play: still is {still}; expected an index of the {count} frames")
     labels, still = [str(label) for label in labels], still % count
     width = sum(grid.shape[2] for grid in grids)
     scale = scale or max(2, min(8, (PAGE_WIDTH - 16 * len(grids)) // width))
+    check_size("play", width * scale, grids[0].shape[1] * scale, "scale and columns")
     shown = f"A player of {count} frames, from {labels[0]} to {labels[-1]}"
     named = [name for name in panes if name]
     shown += f", with the panes {' | '.join(named)}" if named else ""
@@ -82,13 +96,18 @@ def lay_out(name, frames, columns, shape):
     if getattr(frames, "ndim", 0) != 5:
         shape = tuple(getattr(frames, "shape", ())) or type(frames).__name__
         raise ValueError(f"play: {where} is {shape}; expected (K, B, C, H, W) or (K, B, H, W, 3)")
+    if 0 in frames.shape:
+        raise ValueError(f"play: {where} has shape {tuple(frames.shape)}: it holds no pictures")
+    if isinstance(frames, torch.Tensor):
+        check_present("play", where, frames)
     if isinstance(frames, torch.Tensor) and frames.is_floating_point():
+        check_images("play", where, frames.flatten(0, 1))
         frames = to_uint8(frames.flatten(0, 1)).reshape(*frames.shape[:2], *frames.shape[3:], -1)
-    frames = np.asarray(frames)
+    frames = as_array("play", where, frames)
     pictures = as_bytes("play", where, frames.reshape(-1, *frames.shape[2:]))
     count, batch = frames.shape[:2]
     high, wide = pictures.shape[1:3]
-    columns = columns or min(
+    columns = min(columns, batch) if columns else min(
         range(1, min(batch, 8) + 1), key=lambda c: (-batch % c, abs(c - (batch * shape) ** 0.5))
     )
     rows = -(-batch // columns)
@@ -150,7 +169,7 @@ def page(names, grids, labels, title, scale, still, text):
             f'width="{wide * scale}" height="{high * scale}" '
             f'style="max-width:100%;height:auto;image-rendering:pixelated;margin:0"></div>'
         )
-    data = json.dumps(parts, separators=(",", ":")).replace("</", "<\\/")
+    data = json.dumps(parts, separators=(",", ":")).replace("<", "\\u003c")
     key = hashlib.sha256((data + "".join(figures)).encode()).hexdigest()[:12]
     head = block(title, "font-weight:700;font-size:18px")
     return (

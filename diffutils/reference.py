@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from diffutils.expect import check_numbers
 from diffutils.pixels import to_float
 from diffutils.schedule import linear_schedule
 from diffutils.sprites import render
@@ -82,7 +83,7 @@ def verdict(losses):
     for; "unknown" where a run is too short to say. A run of more steps is judged at the last step
     that the band has.
     """
-    losses = np.asarray(losses, np.float64)
+    losses = check_numbers("verdict", "losses", losses)
     if losses.ndim != 1:
         raise ValueError(f"verdict: losses has shape {losses.shape}; expected one number a step")
     band = reference()

@@ -11,7 +11,18 @@ from dataclasses import dataclass
 
 import torch
 
-from diffutils.expect import check_callable, check_count, check_kind, check_like, check_number
+from diffutils.expect import (
+    MOST_NUMBERS,
+    check_callable,
+    check_count,
+    check_device,
+    check_finite,
+    check_floats,
+    check_images,
+    check_kind,
+    check_like,
+    check_number,
+)
 from diffutils.noising import check_arguments, predict_x0, spread
 from diffutils.schedule import NoiseSchedule
 
@@ -31,11 +42,13 @@ def denoise_add_noise(x, i, pred_noise, z, *, schedule):
     if isinstance(z, torch.Tensor):
         check_like(where, "z", z, "x", x)
     else:
-        check_number(where, "z", z)
+        check_number(where, "z", z, 0, 0)
+        z = 0
     beta, alpha, alpha_bar = schedule.beta[i], schedule.alpha[i], schedule.alpha_bar[i]
-    if (alpha == 0).any():
+    signal = spread(alpha.sqrt(), x)
+    if (signal == 0).any():
         raise ValueError("denoise_add_noise: i names a level without signal (alpha_bar = 0)")
-    mean = (x - spread(beta / (1 - alpha_bar).sqrt(), x) * pred_noise) / spread(alpha.sqrt(), x)
+    mean = (x - spread(beta / (1 - alpha_bar).sqrt(), x) * pred_noise) / signal
     return mean + spread(beta.sqrt(), x) * z
 
 
@@ -86,20 +99,21 @@ def sample_ddpm(
     nn_model       called as nn_model(x, t) or, given a context, nn_model(x, t, c)
     schedule       the NoiseSchedule that the network was trained with
     height         pixels a side
-    context        (n_sample, n_context) floats, or None for unconditional samples
+    context        (n_sample, n_context) floats, or one row for all; None for unconditional samples
     guidance       w in eps = eps_without + w (eps_with - eps_without): 0 ignores the context, 1 is
                    the conditional model, above 1 exaggerates (arXiv 2207.12598, eq. 6, with w - 1
                    in its place); None asks the conditional model alone
-    inject_noise   how much of the noise z to put back: True or 1 all, False or 0 none
+    inject_noise   how much of the noise z to put back: True or 1 all, False or 0 none, at most 10
     generator      a torch.Generator, or None for the global one
     progress       show a progress bar
     returns        (samples (n_sample, 3, height, height), Trajectory)
     """
-    check_number("sample_ddpm", "inject_noise", inject_noise)
+    check_number("sample_ddpm", "inject_noise", inject_noise, 0, 10)
     check_count("sample_ddpm", "save_rate", save_rate)
     predict_noise, x = start(
-        "sample_ddpm", n_sample, device, nn_model, schedule, height, context, guidance, generator
-    )
+        "sample_ddpm", n_sample, device, nn_model, schedule, height, context, guidance, generator,
+        progress,
+    )  # fmt: skip
     kept = Keeper(schedule)
     for i in with_progress(range(schedule.timesteps, 0, -1), progress):
         z = normal_like(x, generator) if i > 1 else 0  # the last step adds no noise
@@ -123,8 +137,9 @@ def sample_ddim(
     check_kind("sample_ddim", "schedule", schedule, NoiseSchedule)
     levels = ddim_levels(n, schedule.timesteps)
     predict_noise, x = start(
-        "sample_ddim", n_sample, device, nn_model, schedule, height, context, guidance, generator
-    )
+        "sample_ddim", n_sample, device, nn_model, schedule, height, context, guidance, generator,
+        progress,
+    )  # fmt: skip
     kept = Keeper(schedule)
     for i, i_prev in with_progress(list(zip(levels[:-1], levels[1:], strict=True)), progress):
         eps = predict_noise(x, i)
@@ -135,53 +150,81 @@ def sample_ddim(
 
 def ddim_levels(n, timesteps):
     """The n + 1 levels that n steps visit, as even as integers can be: T first, 0 last."""
-    check_count("sample_ddim", "n", n)
-    if n > timesteps:
-        raise ValueError(f"sample_ddim: n is {n}; expected 1..{timesteps}, the levels there are")
+    check_count("sample_ddim", "n", n, highest=timesteps)
     return [timesteps * k // n for k in range(n, -1, -1)]
 
 
 def guess_noise(nn_model, x, i, *, schedule, context=None, guidance=None):
     """The network's guess at level i, guided by a context as `sample_ddpm` describes; like x."""
+    where = "guess_noise"
+    check_callable(where, "nn_model", nn_model)
+    check_kind(where, "schedule", schedule, NoiseSchedule)
+    check_images(where, "x", x)
+    check_count(where, "i", i, lowest=0, highest=schedule.timesteps)
+    context = check_context(where, "x", len(x), context, guidance, x.device)
+    return ask(where, nn_model, x, i, schedule, context, guidance)
+
+
+def ask(where, nn_model, x, i, schedule, context=None, guidance=None):
+    """What `guess_noise` returns, from arguments that were checked; the answer is checked here."""
     t = torch.tensor([i / schedule.timesteps], device=x.device)[:, None, None, None]
+
+    def guess(*c):
+        eps = nn_model(x, t, *c)
+        check_like(where, "what nn_model returns", eps, "x", x)
+        return eps
+
     if context is None:
-        return nn_model(x, t)
+        return guess()
     if guidance is None:
-        return nn_model(x, t, context)
-    eps_with, eps_without = nn_model(x, t, context), nn_model(x, t)
+        return guess(context)
+    eps_with, eps_without = guess(context), guess()
     return eps_without + guidance * (eps_with - eps_without)
 
 
-def start(where, n_sample, device, nn_model, schedule, height, context, guidance, generator):
+def start(where, n_sample, device, nn_model, schedule, height, context, guidance, generator,
+          progress):  # fmt: skip
     """The arguments of a sampler checked; returns predict_noise(x, i) and x_T ~ N(0, 1)."""
     check_count(where, "n_sample", n_sample)
     check_count(where, "height", height)
+    if n_sample * 3 * height**2 > MOST_NUMBERS:
+        raise ValueError(f"{where}: n_sample and height ask for more than {MOST_NUMBERS} numbers")
     check_callable(where, "nn_model", nn_model)
     check_kind(where, "schedule", schedule, NoiseSchedule)
+    check_kind(where, "progress", progress, bool)
+    if generator is not None:
+        check_kind(where, "generator", generator, torch.Generator)
     if device is None:
         device = generator.device if generator is not None else "cpu"
-    context = check_context(where, n_sample, context, guidance, device)
+    device = check_device(where, device)
+    context = check_context(where, "n_sample", n_sample, context, guidance, device)
     x = draw_noise((n_sample, 3, height, height), generator).to(device)
 
     def predict_noise(x, i):
-        return guess_noise(nn_model, x, i, schedule=schedule, context=context, guidance=guidance)
+        return ask(where, nn_model, x, i, schedule, context, guidance)
 
     return predict_noise, x
 
 
-def check_context(where, n_sample, context, guidance, device):
-    """The context as floats on the device, or None; guidance without a context is an error."""
+def check_context(where, name, count, context, guidance, device):
+    """The context as floats on the device, or None; guidance without a context is an error.
+
+    It has one row for each of the `count` images that the argument `name` asks for, or one for all.
+    """
     if guidance is not None:
-        check_number(where, "guidance", guidance)
+        check_number(where, "guidance", guidance, -1000, 1000)
         if context is None:
             raise ValueError(f"{where}: guidance is {guidance} but there is no context to guide to")
     if context is None:
         return None
     check_kind(where, "context", context, torch.Tensor)
-    if context.ndim != 2 or len(context) != n_sample:
+    if context.ndim != 2 or len(context) not in (1, count) or 0 in context.shape:
         raise ValueError(
-            f"{where}: context has shape {tuple(context.shape)}; expected ({n_sample}, n_context)"
+            f"{where}: context has shape {tuple(context.shape)}; expected ({count}, n_context), "
+            f"a row for each of {name}"
         )
+    check_floats(where, "context", context)
+    check_finite(where, "context", context)
     return context.float().to(device)
 
 

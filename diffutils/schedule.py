@@ -15,7 +15,9 @@ import math
 
 import torch
 
-from diffutils.expect import check_count, check_kind
+from diffutils.expect import check_count, check_kind, check_number, check_numbers
+
+MOST_LEVELS = 10**6
 
 
 class NoiseSchedule:
@@ -26,12 +28,13 @@ class NoiseSchedule:
     """
 
     def __init__(self, beta):
-        beta = torch.as_tensor(beta, dtype=torch.float64).cpu()
-        if beta.ndim != 1 or len(beta) == 0:
+        beta = torch.from_numpy(check_numbers("NoiseSchedule", "beta", beta))
+        if beta.ndim != 1 or not 1 <= len(beta) <= MOST_LEVELS:
             raise ValueError(
-                f"NoiseSchedule: beta has shape {tuple(beta.shape)}; expected (T,) with T >= 1"
+                f"NoiseSchedule: beta has shape {tuple(beta.shape)}; "
+                f"expected (T,) with 1 <= T <= {MOST_LEVELS}"
             )
-        if not ((beta > 0) & (beta <= 1)).all():
+        if not ((1 - beta < 1) & (beta <= 1)).all():  # 1 - 1e-17 is 1: no noise at all
             raise ValueError(
                 f"NoiseSchedule: beta lies in {beta.min():.3g}..{beta.max():.3g}; "
                 "expected variances above 0 and at most 1"
@@ -57,8 +60,11 @@ def linear_schedule(timesteps=500, beta_start=1e-4, beta_end=0.02):
     timesteps              the count T, an integer >= 1
     beta_start, beta_end   variances, above 0 and at most 1
     """
-    check_count("linear_schedule", "timesteps", timesteps)
-    return NoiseSchedule(torch.linspace(beta_start, beta_end, timesteps, dtype=torch.float64))
+    check_count("linear_schedule", "timesteps", timesteps, highest=MOST_LEVELS)
+    check_number("linear_schedule", "beta_start", beta_start, 1e-15, 1)
+    check_number("linear_schedule", "beta_end", beta_end, 1e-15, 1)
+    betas = torch.linspace(float(beta_start), float(beta_end), timesteps, dtype=torch.float64)
+    return NoiseSchedule(betas)
 
 
 def cosine_schedule(timesteps=500, offset=0.008, beta_max=0.999):
@@ -68,7 +74,9 @@ def cosine_schedule(timesteps=500, offset=0.008, beta_max=0.999):
     offset      keeps the first steps from being too small to matter
     beta_max    the largest variance of a step, so that a trace of signal stays at level T
     """
-    check_count("cosine_schedule", "timesteps", timesteps)
+    check_count("cosine_schedule", "timesteps", timesteps, highest=MOST_LEVELS)
+    check_number("cosine_schedule", "offset", offset, 0, 1)
+    check_number("cosine_schedule", "beta_max", beta_max, 1e-15, 1)
     part = torch.arange(timesteps + 1, dtype=torch.float64) / timesteps
     alpha_bar = torch.cos((part + offset) / (1 + offset) * math.pi / 2) ** 2
     return NoiseSchedule((1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=beta_max))

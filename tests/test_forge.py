@@ -262,18 +262,22 @@ def test_hidden_roles_and_absent_slots_are_minus_one(drawn):
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    ({"n": -1}, "n is -1, expected an integer 0 or more"),
+    ({"n": -1}, "n is -1; expected an integer >= 0 and <= 4071184"),
+    ({"n": 10**13}, "n is 10000000000000; expected"),
     ({"n": 2.5}, "n is 2.5"),
     ({"n": True}, "n is True"),
     ({"seed": -3}, "seed is -3"),
     ({"seed": None}, "seed is None"),
-    ({"split": "test"}, "split is 'test', expected one of"),
+    ({"split": "test"}, "split is 'test'; expected one of"),
+    ({"split": ["train"]}, r"split is \['train'\]; expected one of"),
+    ({"classes": 3}, "classes is a int; expected a list"),
+    ({"classes": [3]}, r"classes is \[3\]; expected different names"),
     ({"classes": ["wizard"]}, "classes is .*wizard"),
     ({"classes": []}, r"classes is \[\]"),
     ({"classes": ["food", "food"]}, "expected different names"),
 ])
 def test_wrong_arguments_are_named(arguments, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match="forge_sprites: " + message):
         forge_sprites(**{"n": 4, "seed": 0, **arguments})
 
 

@@ -75,7 +75,7 @@ def test_the_loss_is_lower_where_the_sprites_come_from_the_split_it_knows(genera
     [
         (lambda ideal, x: ideal(x, 0.5, torch.ones(2, 5)), "c is given"),
         (lambda ideal, x: ideal(x, torch.tensor([0.5, 0.2])), "t has several levels"),
-        (lambda ideal, x: ideal(x, 0.0), "i has level 0"),
+        (lambda ideal, x: ideal(x, 0.0), "t has level 0"),
         (lambda ideal, x: ideal(x[:, :, :8], 0.5), r"expected \(B, 3, 16, 16\)"),
     ],
 )

@@ -20,6 +20,8 @@ import pathlib
 
 import numpy as np
 
+from diffutils.expect import MOST_NUMBERS, check_choice, check_count, check_list
+
 HEIGHT = 16
 CLASSES = ("hero", "non-hero", "food", "spell", "side-facing")
 SPLITS = ("train", "held_out", "all")
@@ -315,7 +317,7 @@ def class_factors(table, shape, code):
     return factors
 
 
-def shape_index(table, factors):
+def shape_index(table, factors, where="render"):
     """Which shape of the table each sprite has: int64 (n,); an error names what is not legal."""
     counts = [len(names) for names in table.part_names]
     chosen = np.stack([factors[field] for field in SLOT_FIELDS[:len(counts)]], 1)
@@ -325,7 +327,7 @@ def shape_index(table, factors):
     shape = np.where(bad, -1, known[np.ravel_multi_index(chosen.T, counts, mode="clip")])
     if (shape < 0).any():
         wrong = chosen[shape < 0][0].tolist()
-        raise ValueError(f"render: factors has the parts {wrong} for class {table.name!r}, "
+        raise ValueError(f"{where}: factors has the parts {wrong} for class {table.name!r}, "
                          f"expected a legal shape with parts below {counts}")
     return shape
 
@@ -335,13 +337,8 @@ def render(factors):
 
     ValueError if factors is not such an array or names a sprite that the grammar lacks.
     """
-    if getattr(factors, "dtype", None) != FACTORS:
-        raise ValueError("render: factors must be a structured array as forge_sprites "
-                         f"returns, got {type(factors).__name__}")
-    factors = np.atleast_1d(factors)
+    factors = check_factors("render", "factors", factors)
     images = np.empty((len(factors), HEIGHT, HEIGHT, 3), np.uint8)
-    if not np.isin(factors["class"], range(len(CLASSES))).all():
-        raise ValueError("render: factors has a class outside 0..4")
     for k in np.unique(factors["class"]):
         rows = np.flatnonzero(factors["class"] == k)
         table = class_table(CLASSES[k])
@@ -350,6 +347,19 @@ def render(factors):
         check_choices(table.shows[shape], choices)
         images[rows] = colour_images(table.labels[shape], choices)
     return images
+
+
+def check_factors(where, name, factors):
+    """Factors (n,): a structured array as forge_sprites gives, of the five classes."""
+    if not isinstance(factors, np.ndarray | np.void) or factors.dtype != FACTORS:
+        raise ValueError(f"{where}: {name} is a {type(factors).__name__}; expected a structured "
+                         "array as forge_sprites returns")
+    factors = np.atleast_1d(factors)
+    if factors.ndim != 1 or len(factors) > MOST_NUMBERS // 3 // HEIGHT**2:
+        raise ValueError(f"{where}: {name} has shape {factors.shape}; expected (n,)")
+    if not np.isin(factors["class"], range(len(CLASSES))).all():
+        raise ValueError(f"{where}: {name} has a class outside 0..4")
+    return factors
 
 
 def check_choices(shows, choices):
@@ -376,13 +386,12 @@ def forge_sprites(n, seed, *, split="train", classes=None):
     CLASSES, and factors, a structured array (n,) of int16: "class", "slot_0" .. "slot_7"
     and one field a role; -1 where a slot or a role does not apply.
     Classes take turns, so their counts differ by one at most. Shapes are equally likely,
-    then the palettes of a shape are. ValueError for wrong arguments, and when a class has
-    fewer sprites in the split than are asked for.
+    then the palettes of a shape are. TypeError or ValueError for wrong arguments, and when
+    a class has fewer sprites in the split than are asked for.
     """
-    check_count("n", n)
-    check_count("seed", seed)
-    if split not in SPLITS:
-        raise ValueError(f"forge_sprites: split is {split!r}, expected one of {SPLITS}")
+    check_count("forge_sprites", "n", n, lowest=0, highest=count_sprites()["total"])
+    check_count("forge_sprites", "seed", seed, lowest=0)
+    check_choice("forge_sprites", "split", split, SPLITS)
     names = check_classes(classes)
     factors = np.empty(n, FACTORS)
     for k, name in enumerate(names):
@@ -392,19 +401,15 @@ def forge_sprites(n, seed, *, split="train", classes=None):
     return render(factors), contexts, factors
 
 
-def check_count(name, value):
-    """An integer, 0 or more."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
-        raise ValueError(f"forge_sprites: {name} is {value!r}, expected an integer 0 or more")
-
-
 def check_classes(classes):
     """The class names asked for; None means all."""
     if classes is None:
         return CLASSES
-    names = (classes,) if isinstance(classes, str) else tuple(classes)
+    names = (classes,) if isinstance(classes, str) else classes
+    check_list("forge_sprites", "classes", names)
+    names = tuple(name if isinstance(name, str) else None for name in names)
     if not names or len(set(names)) != len(names) or not set(names) <= set(CLASSES):
-        raise ValueError(f"forge_sprites: classes is {classes!r}, expected different names "
+        raise ValueError(f"forge_sprites: classes is {classes!r}; expected different names "
                          f"out of {CLASSES}")
     return names
 

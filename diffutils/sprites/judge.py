@@ -29,6 +29,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from diffutils.expect import as_array, check_kind, check_numbers
 from diffutils.sprites import forge
 
 CLOSEST = 80  # grey levels between the two closest legal sprites, by closest_sprites()
@@ -78,9 +79,7 @@ def judge(images) -> Verdict:
 
 def as_grey_levels(images) -> np.ndarray:
     """uint8 (n, 16, 16, 3) of either form of images."""
-    if hasattr(images, "detach"):
-        images = images.detach().cpu()
-    images = np.asarray(images)
+    images = as_array("judge", "images", images)
     height = forge.HEIGHT
     if images.dtype == np.uint8:
         expected = (height, height, 3)
@@ -403,43 +402,56 @@ class Share:
 
 def share_of(hits: np.ndarray) -> Share:
     """The Share of True in a bool array."""
+    hits = as_array("share_of", "hits", hits)
+    if hits.dtype != bool:
+        raise TypeError(f"share_of: hits holds {hits.dtype}; expected True and False")
     return Share(int(hits.sum()), hits.size)
 
 
 def flawless(verdict: Verdict) -> Share:
     """Of all pictures, those with every pixel within the tolerance of a legal sprite."""
+    check_kind("flawless", "verdict", verdict, Verdict)
     return share_of(verdict.flawless)
 
 
 def seen(factors: np.ndarray, training_factors: np.ndarray) -> np.ndarray:
     """bool (n,): the very sprite, parts and palettes, is among the training set's."""
+    factors = forge.check_factors("seen", "factors", factors)
+    training_factors = forge.check_factors("seen", "training_factors", training_factors)
     known = set(training_factors.tolist())
     return np.array([row in known for row in factors.tolist()], bool)
 
 
 def novel(verdict: Verdict, training_factors: np.ndarray) -> Share:
     """Of the flawless pictures, those that are no sprite of the training set."""
+    check_kind("novel", "verdict", verdict, Verdict)
+    forge.check_factors("novel", "training_factors", training_factors)
     return share_of(~seen(verdict.factors[verdict.flawless], training_factors))
 
 
 def copied(verdict: Verdict, training_factors: np.ndarray) -> Share:
     """Of all pictures, those that are a sprite of the training set within the tolerance."""
+    check_kind("copied", "verdict", verdict, Verdict)
+    forge.check_factors("copied", "training_factors", training_factors)
     return share_of(verdict.flawless & seen(verdict.factors, training_factors))
 
 
 def held_out(verdict: Verdict) -> Share:
     """Of the flawless pictures, those with a pair of parts that "train" never has."""
+    check_kind("held_out", "verdict", verdict, Verdict)
     return share_of(is_held_out(verdict.factors[verdict.flawless]))
 
 
 def is_held_out(factors: np.ndarray) -> np.ndarray:
     """bool (n,): the sprite's shape is kept out of the split "train"."""
+    factors = forge.check_factors("is_held_out", "factors", factors)
     found = np.zeros(len(factors), bool)
     for k, name in enumerate(forge.CLASSES):
         rows = factors["class"] == k
         if rows.any():
             table = forge.class_table(name)
-            found[rows] = table.held_out[forge.shape_index(table, factors[rows])]
+            shape = forge.shape_index(table, factors[rows], "is_held_out")
+            found[rows] = table.held_out[shape]
     return found
 
 
@@ -450,6 +462,8 @@ def coverage(verdict: Verdict, training_factors: np.ndarray) -> dict[str, Share]
     as "hero head", and the roles. 1 means that every part (or palette) of the training set
     comes up among the flawless pictures; rare parts weigh as much as they do in training.
     """
+    check_kind("coverage", "verdict", verdict, Verdict)
+    training_factors = forge.check_factors("coverage", "training_factors", training_factors)
     drawn = verdict.factors[verdict.flawless]
     found = {"class": share_of(np.isin(training_factors["class"], drawn["class"]))}
     for k, name in enumerate(forge.CLASSES):
@@ -471,9 +485,8 @@ def class_agreement(verdict: Verdict, contexts) -> Share:
     contexts  (n, 5), what each picture was asked for; rows without a single largest value
               (mixtures of equals, no class at all) are not counted
     """
-    if hasattr(contexts, "detach"):
-        contexts = contexts.detach().cpu()
-    contexts = np.asarray(contexts)
+    check_kind("class_agreement", "verdict", verdict, Verdict)
+    contexts = check_numbers("class_agreement", "contexts", contexts)
     if contexts.shape != (len(verdict.class_), len(forge.CLASSES)):
         raise ValueError(
             f"class_agreement: contexts has shape {contexts.shape}; "

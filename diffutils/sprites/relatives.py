@@ -8,6 +8,7 @@ from diffutils.sprites.forge import (
     SLOT_FIELDS,
     class_table,
     palette_counts,
+    render,
     shape_index,
 )
 
@@ -20,8 +21,13 @@ def relatives(factors):
     A role that a new part brings into view takes its first palette. Of two relatives that would
     look the same, one is kept. ValueError where factors is not one legal sprite.
     """
-    if np.shape(factors) != (1,):
-        raise ValueError(f"relatives: factors has shape {np.shape(factors)}; expected (1,)")
+    shape = getattr(factors, "shape", None)
+    if shape != (1,):
+        raise ValueError(f"relatives: factors has shape {shape}; expected (1,)")
+    try:
+        render(factors)
+    except ValueError as error:
+        raise ValueError(f"relatives: factors is no legal sprite ({error})") from error
     table = class_table(CLASSES[factors["class"][0]])
     home = shape_index(table, factors)[0]
     found = [with_shape(factors, table, shape) for shape in one_part_away(table, home)]
