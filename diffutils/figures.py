@@ -210,7 +210,7 @@ def plot_lines(
 ):  # fmt: skip
     """Curves, each named at its end in its own colour; twelve points or fewer get dots.
 
-    curves     {name: (x, y)}, lists of numbers
+    curves     {name: (x, y)}, lists of numbers; one that has no points yet is left out
     colours    {name: colour}; the others take the next colour
     bands      {name: (low, high)}, shaded round the curve of that name
     dashed     names of the curves to draw dashed
@@ -223,6 +223,7 @@ def plot_lines(
                    colours={"training loss": NETWORK})
     """
     colours = with_colours(curves, colours)
+    curves = {name: xy for name, xy in curves.items() if len(xy[0])}
     with house_style():
         canvas, (axes,) = new_canvas(1, title)
         for name, (x, y) in curves.items():

@@ -38,6 +38,7 @@ from safetensors.torch import save_file
 from torch.optim.swa_utils import AveragedModel
 
 from diffutils.expect import check_callable, check_count, check_images, check_kind, check_number
+from diffutils.interrupts import interrupts_held
 from diffutils.noising import perturb_input
 from diffutils.schedule import NoiseSchedule
 from diffutils.unet import ContextUnet
@@ -119,8 +120,9 @@ class Run:
             nn_model.learn_palette(frequent_colours(x0))
         self.device = next(nn_model.parameters()).device
         self.nn_model = nn_model
-        self.optimizer = torch.optim.AdamW(nn_model.parameters(), lr=learning_rate,
-                                           betas=(0.9, 0.99), weight_decay=0.01)
+        with interrupts_held():  # the first optimizer imports much of torch
+            self.optimizer = torch.optim.AdamW(nn_model.parameters(), lr=learning_rate,
+                                               betas=(0.9, 0.99), weight_decay=0.01)
         if accelerator is not None:
             self.nn_model = accelerator.prepare(nn_model)
             self.device = accelerator.device
