@@ -98,13 +98,11 @@ class Watch:
         self.now = info.raw_cell.strip()
         cells, cell, above = self.look()
         texts, wrong = {cell.text for cell in cells}, {}
-        for name in sorted(cell.uses if cell else ()):
+        for name in sorted(cell.uses & self.shell.user_ns.keys() if cell else ()):
             due, made = maker_of(name, above), self.maker.get(name)
-            if due and name not in self.shell.user_ns:
-                return  # its NameError will say so
-            if due and (made in self.broken or (made != due.text and made in texts)):
-                if not is_whole(self.shell.user_ns[name]):
-                    wrong.setdefault(due, []).append(name)
+            late = made in self.broken or (made != due.text and made in texts) if due else False
+            if late and not is_whole(self.shell.user_ns[name]):
+                wrong.setdefault(due, []).append(name)
         if wrong:
             first = max(wrong, key=above.index)  # above goes upwards
             print("[order]", sentence(wrong[first], "not what this cell expects", first))
