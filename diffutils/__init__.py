@@ -11,6 +11,11 @@ import os
 # of times slower. It must be said before torch is loaded; a value already set is respected.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+from diffutils.interrupts import interrupts_held
+
+with interrupts_held():
+    import torch  # noqa: F401
+
 from diffutils.ideal import IdealDenoiser
 from diffutils.noising import perturb_input, predict_x0
 from diffutils.sampling import (

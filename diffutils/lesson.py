@@ -4,7 +4,8 @@
 
 On a machine with other busy programs, torch's spinning threads make it 2 to 20 times slower than
 one thread would be. So all physical cores are used where the machine is idle, one where it is
-shared: next to other work, or on a JupyterHub.
+shared: next to other work, or on a JupyterHub. In a notebook, cells that are run out of order are
+told from then on which cell to run first (see `order`).
 """
 
 import os
@@ -13,9 +14,11 @@ import random
 import numpy as np
 import psutil
 import torch
+from IPython import get_ipython
 
 from diffutils.expect import check_count
 from diffutils.figures import style
+from diffutils.order import watch
 
 
 def setup(seed=0, *, threads=None):
@@ -35,6 +38,8 @@ def setup(seed=0, *, threads=None):
     threads, why = choose_threads(threads)
     torch.set_num_threads(threads)
     style()
+    if (shell := get_ipython()) is not None:
+        watch(shell)
     print(f"[setup] seed {seed}, device {device.type}, {threads} CPU thread(s): {why}")
     return device
 

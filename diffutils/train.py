@@ -7,8 +7,10 @@ one GPU, several, or several machines. What it writes is judged first, and says 
 
 import argparse
 import dataclasses
+import errno
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -125,7 +127,10 @@ def train(run, options, show):
                             images_per_second=round(record.images_per_second), refresh=False)
             if show and options.samples and int(run.progress() * SAMPLE_EVERY) > sheets:
                 sheets = int(run.progress() * SAMPLE_EVERY)
-                save_sheet(run, options, record.step)
+                try:
+                    save_sheet(run, options, record.step)
+                except OSError as error:  # a full disk costs the sheet, not the run
+                    print(f"no sheet of step {record.step}: {error}", file=sys.stderr)
 
 
 def save_sheet(run, options, step):
@@ -187,10 +192,14 @@ def judge_again(options):
 
 
 def write(nn_model, command, data_checksum, scores, options):
-    path = Path(options.output)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_weights(path, nn_model, command=command, data_checksum=data_checksum, scores=scores,
-                 dtype=torch.float16)
+    """Writes the weights with their scores; into a temporary folder where --output has no room."""
+    path, same = Path(options.output), {"scores": scores, "dtype": torch.float16}
+    try:
+        save_weights(path, nn_model, command=command, data_checksum=data_checksum, **same)
+    except OSError as error:  # better elsewhere than nowhere
+        print(error, file=sys.stderr)
+        path = Path(tempfile.mkdtemp(prefix="diffutils-"), path.name)
+        save_weights(path, nn_model, command=command, data_checksum=data_checksum, **same)
     for name, value in scores.items():
         print(f"{name:32} {value}")
     print(f"written: {path}")
@@ -272,7 +281,19 @@ def parse(arguments):
         options.seconds = 3600.0
     if options.sprites is None and options.height != 16:
         parser.error(f"--height is {options.height}; forged sprites have 16")
+    try:
+        check_place(Path(options.output))
+    except OSError as error:
+        parser.error(f"--output is {options.output}: {error.strerror}")
     return options
+
+
+def check_place(path):
+    """OSError where no such file can be written; its folder is made if it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "it is a folder")
+    tempfile.TemporaryFile(dir=path.parent).close()
 
 
 if __name__ == "__main__":

@@ -16,24 +16,29 @@ mean squared error, step (DDPM, arXiv 2006.11239, algorithm 1). What `fit` adds 
 - an average of the weights over the last tenth of the steps, which is what one samples from.
 
 Files are safetensors: nothing in them is ever executed. They are written beside their place and
-then moved there, so that a reader finds the old file or the new one, never half of one.
+then moved there, so that a reader finds the old file or the new one, never half of one. What a
+process that was killed has left beside it is cleared away by the next one that writes.
 """
 
+import contextlib
 import hashlib
 import json
 import math
 import os
 import time
+import warnings
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+import psutil
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch.optim.swa_utils import AveragedModel
 
 from diffutils.expect import check_callable, check_count, check_images, check_kind, check_number
+from diffutils.interrupts import interrupts_held
 from diffutils.noising import perturb_input
 from diffutils.schedule import NoiseSchedule
 from diffutils.unet import ContextUnet
@@ -80,12 +85,15 @@ def fit(
     batch_size      sprites a step
     seed            of every random draw: with `steps`, the same seed gives the same run
     learning_rate   the highest of the run (AdamW)
-    checkpoint      a file: written every 500 steps and at the end, and gone on from if it is there;
-                    with `steps`, a run gone on with ends bit-equal to one that was never stopped
+    checkpoint      a file: written at once, every 500 steps and at the end, and gone on from if it
+                    is there; with `steps`, a run gone on with ends bit-equal to one that was never
+                    stopped
     accelerator     accelerate.Accelerator for several devices: each takes its share of the batch
     bfloat16        multiply in bfloat16, weights and the network's last sums in float32: half as
                     fast again on a processor made for it, slower on any other
-    Raises ValueError or TypeError naming the argument before any work is done.
+    Raises ValueError or TypeError naming the argument before any work is done, OSError where the
+    checkpoint cannot be written. Where that happens later, as when the disk fills up, the one
+    before stays as it is, a warning says so, and training goes on.
     """
     return Run(nn_model, x0, schedule, contexts, steps, seconds, batch_size, seed,
                learning_rate, checkpoint, accelerator, bfloat16)
@@ -112,8 +120,9 @@ class Run:
             nn_model.learn_palette(frequent_colours(x0))
         self.device = next(nn_model.parameters()).device
         self.nn_model = nn_model
-        self.optimizer = torch.optim.AdamW(nn_model.parameters(), lr=learning_rate,
-                                           betas=(0.9, 0.99), weight_decay=0.01)
+        with interrupts_held():  # the first optimizer imports much of torch
+            self.optimizer = torch.optim.AdamW(nn_model.parameters(), lr=learning_rate,
+                                               betas=(0.9, 0.99), weight_decay=0.01)
         if accelerator is not None:
             self.nn_model = accelerator.prepare(nn_model)
             self.device = accelerator.device
@@ -121,6 +130,7 @@ class Run:
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
         if self.checkpoint is not None and self.checkpoint.exists():
             load_checkpoint(self.checkpoint, self)
+        self.save()
 
     @property
     def model(self):
@@ -213,9 +223,16 @@ class Run:
         return Record(self.step, error.mean().item(), bands, rate, self.seconds)
 
     def keep(self):
-        due = self.step % CHECKPOINT_EVERY == 0 or self.finished()
+        """Writes the checkpoint where one is due; training goes on if that is not possible."""
+        if self.step % CHECKPOINT_EVERY == 0 or self.finished():
+            try:
+                self.save()
+            except OSError as error:
+                warnings.warn(f"fit: no checkpoint of step {self.step}: {error}", stacklevel=3)
+
+    def save(self):
         first = self.accelerator is None or self.accelerator.is_main_process
-        if self.checkpoint is not None and due and first:
+        if self.checkpoint is not None and first:
             save_checkpoint(self.checkpoint, self)
 
 
@@ -293,6 +310,7 @@ def save_weights(path, nn_model, *, command="", data_checksum="", scores=None, d
     data_checksum   SHA-256 of what it was trained on
     scores          a dictionary of what was measured of it
     dtype           float32, or float16 to halve the file
+    Raises OSError naming the file where it cannot be written; what was there before stays there.
     """
     check_kind("save_weights", "nn_model", nn_model, ContextUnet)
     rounded = dict(nn_model.named_parameters())  # the palette stays exact
@@ -403,7 +421,10 @@ def read_file(path, expected_format):
 
 
 def write_atomically(path, tensors, metadata):
-    """The whole file or none of it: written beside its place, then moved there."""
+    """The whole file or none of it: written beside its place, then moved there.
+
+    Raises OSError naming the file where that cannot be done; then the old one is as it was.
+    """
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         save_file(tensors, partial, metadata)
@@ -411,8 +432,22 @@ def write_atomically(path, tensors, metadata):
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
+        clear_leftovers(path)
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OSError(f"{path} cannot be written: {reason}; what was there is as it was") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def clear_leftovers(path):
+    """Removes what writers of this file left beside it when they were killed."""
+    for leftover in path.parent.glob("*.partial"):
+        name, _, process = leftover.stem.rpartition(".")
+        if name == path.name and process.isdecimal() and int(process) not in psutil.pids():
+            with contextlib.suppress(OSError):
+                leftover.unlink()
 
 
 CHECKPOINT = "diffutils-checkpoint-1"

@@ -1,16 +1,29 @@
-"""What every test shares: one thread, and a place for the real sprites."""
+"""What every test shares: one thread, no network, and a place for the real sprites."""
 
 import os
+import tempfile
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from offline import guard_kernels, guard_process  # noqa: E402
 
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
+guard_process()
+
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+def pytest_configure(config):
+    config.ipython = tempfile.TemporaryDirectory(prefix="diffutils-ipython-")
+    guard_kernels(config.ipython.name)
+
+
+def pytest_unconfigure(config):
+    config.ipython.cleanup()
 
 
 @pytest.fixture
