@@ -318,6 +318,15 @@ def test_unknown_faults_of_a_sampler_a_loss_and_a_dropout_get_hints():
     assert result.mistake == "unknown" and "visits 31 levels" in result.message
 
 
+def test_a_generator_of_levels_is_as_good_as_a_list_and_no_levels_are_not_done():
+    assert checks.ddim_levels(lambda n, timesteps: iter(my_levels(n, timesteps))).passed
+    assert checks.ddim_levels(lambda n, timesteps: []).mistake == "not-done"
+
+
+def test_a_loss_without_a_gradient_is_still_the_loss():
+    assert checks.training_loss(lambda *a, **k: my_loss(*a, **k).item()).passed
+
+
 def test_a_nearly_right_loss_does_not_pass():
     nearly = loops.loss_with(loss=lambda n, g, *_: 1.01 * ((n - g) ** 2).mean())
     assert checks.training_loss(nearly).mistake == "unknown"
@@ -695,6 +704,36 @@ def test_a_write_that_fails_leaves_the_old_file_whole_and_the_lesson_running(
     assert "could not be written (No space left on device)" in out and "You said 3: a hit" in out
     assert (folder / "predictions.json").read_text() == before
     assert [path.name for path in folder.iterdir()] == ["predictions.json"]
+
+
+def test_a_file_that_can_neither_be_read_nor_moved_does_not_stop_the_lesson(
+    folder, monkeypatch, capsys
+):
+    def refuse(*arguments):
+        raise PermissionError(13, "Permission denied")
+
+    (folder / "predictions.json").write_text("{broken")
+    monkeypatch.setattr(predictions.os, "replace", refuse)
+    lesson(0.5)
+    out = capsys.readouterr().out
+    assert "predictions are kept until the kernel stops" in out and "1 of 1 points" in out
+    assert (folder / "predictions.json").read_text() == "{broken"
+
+
+def test_a_file_that_was_deleted_since_the_prediction_is_told(folder, capsys):
+    checks.predict("01-signal", ASK, 0.5)
+    (folder / "predictions.json").unlink()
+    capsys.readouterr()
+    checks.reveal("01-signal", 0.53)
+    told = "Measured: 0.53. Your prediction is no longer on file.\n"
+    assert capsys.readouterr().out == told
+
+
+def test_predictions_that_wait_for_their_truth_get_no_points(folder, capsys):
+    checks.predict("01-signal", ASK, 0.5)
+    capsys.readouterr()
+    checks.ledger("01")
+    assert "lesson 01: 1 made, none revealed yet" in capsys.readouterr().out
 
 
 def test_a_folder_that_nothing_can_be_written_to_does_not_stop_the_lesson(

@@ -168,6 +168,77 @@ def test_a_plot_keeps_its_colours_exactly_and_stays_small():
     assert len(figure.png) < 30_000
 
 
+def rows_of(figure, colour):
+    """(columns, mean row in each) of the pixels that have this colour."""
+    wanted = [int(colour[k : k + 2], 16) for k in (1, 3, 5)]
+    rows, columns = np.nonzero((np.abs(pixels(figure).astype(int) - wanted) <= 2).all(-1))
+    found = np.unique(columns)
+    return found, np.array([rows[columns == x].mean() for x in found])
+
+
+def plain_curve(x, y, **options):
+    """A green curve without a name."""
+    return plot_lines({"": (x, y)}, x_label="x", y_label="y", colours={"": IDEAL}, **options)
+
+
+def bend(figure):
+    """How far, in pixels, the middle of a curve lies from the line through its ends."""
+    x, y = rows_of(figure, IDEAL)
+    return abs(y[len(x) // 2] - np.interp(x[len(x) // 2], x[[5, -5]], y[[5, -5]]))
+
+
+def test_a_power_law_is_a_straight_line_on_logarithmic_axes_alone():
+    x = np.linspace(1, 100, 200)
+    assert bend(plain_curve(x, x**2, x_log=True, y_log=True)) < 2
+    assert bend(plain_curve(x, np.exp(x), y_log=True)) < 2
+    assert bend(plain_curve(x, x**2)) > 20
+
+
+def test_the_limits_of_an_axis_are_those_given():
+    """1 of 1.25, of 2 and of 4: at 0.8, 0.5 and 0.25 of the height."""
+    high, middle, low = (
+        np.median(rows_of(plain_curve([0, 1], [1, 1], y_limits=(0, top)), IDEAL)[1])
+        for top in (1.25, 2, 4)
+    )
+    assert (low - middle) / (middle - high) == pytest.approx(0.25 / 0.3, rel=0.05)
+
+
+def test_a_band_is_shaded_round_its_curve():
+    x = np.arange(50.0)
+    pale = "#" + "".join(
+        f"{round(255 - 0.2 * (255 - int(IDEAL[k : k + 2], 16))):02x}" for k in (1, 3, 5)
+    )
+    figure = plain_curve(x, x, bands={"": (x - 10, x + 10)}, y_limits=(-1, 51))
+    columns, middle = rows_of(figure, pale)
+    away = np.abs(middle - np.interp(columns, *rows_of(figure, IDEAL)))
+    assert len(columns) > 300 and away[len(columns) // 3 : len(columns) // 2].max() < 5
+    assert not len(rows_of(plain_curve(x, x, y_limits=(-1, 51)), pale)[0])
+
+
+def grey_columns(figure):
+    """How many pixels of each column are about the grey of marks."""
+    return (np.abs(pixels(figure).astype(int) - 0x76).max(-1) < 40).sum(0)
+
+
+@pytest.mark.parametrize(("at", "place"), [(25, 0.5), (10, 0.2)])
+def test_a_mark_stands_at_its_place(at, place):
+    bare, marked = (
+        plain_curve([0, 50], [3, 3], y_limits=(0, 4), marks=marks) for marks in ({}, {"here": at})
+    )
+    more = grey_columns(marked) - grey_columns(bare)
+    curve, _ = rows_of(marked, IDEAL)
+    assert more.max() > 60
+    assert (more.argmax() - curve[0]) / (curve[-1] - curve[0]) == pytest.approx(place, abs=0.03)
+
+
+def test_marks_of_schedules_stand_on_both_panels():
+    bare, marked = (
+        plot_schedules({"linear": linear_schedule()}, marks=marks) for marks in (None, {"Bob": 250})
+    )
+    found = np.flatnonzero(grey_columns(marked) - grey_columns(bare) > 60)
+    assert len(np.flatnonzero(np.diff(found) > 100)) == 1
+
+
 def test_names_of_curves_that_end_together_stay_apart():
     places = spread_apart([10.0, 11.0, 12.0, 200.0], 20)
     assert np.diff(places).min() >= 20

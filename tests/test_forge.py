@@ -5,7 +5,9 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from diffutils.sprites import __main__ as sprites_command
 from diffutils.sprites import bob, count_sprites, forge, forge_sprites, render
 
 TOLERANCE = 36
@@ -51,6 +53,12 @@ def test_an_order_of_slots_that_forgets_one_is_refused(tmp_path):
                                "part hero head b 0 0\no\n")
     with pytest.raises(ValueError, match=r"hero\.txt: .*\['body', 'head'\] once"):
         forge.read_art(path, "hero")
+
+
+def test_a_class_of_one_slot_is_refused(tmp_path):
+    path = write_art(tmp_path, "part hero body a 0 0\no\n")
+    with pytest.raises(ValueError, match=r"hero\.txt: class 'hero' has 1 slots, expected 2\.\.8"):
+        forge.build_table("hero", forge.read_art(path, "hero"), path)
 
 
 def test_slots_are_painted_in_the_order_of_the_slots_line(tmp_path):
@@ -298,6 +306,39 @@ def test_render_refuses_what_is_no_sprite(drawn):
 def test_an_unknown_class_table_is_refused():
     with pytest.raises(ValueError, match="got the class 'wizard'"):
         forge.class_table("wizard")
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """`python -m diffutils.sprites` with these arguments; what it printed."""
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["diffutils.sprites", *map(str, arguments)])
+        sprites_command.main()
+        return capsys.readouterr().out
+    return run
+
+
+def test_the_command_counts_the_sprites_of_all_classes(command):
+    told = command().splitlines()
+    assert [line.split(":")[0] for line in told] == [*forge.CLASSES, "together"]
+    assert told[-1] == f"together: {count_sprites()['total']:,}"
+
+
+def test_the_command_writes_a_sheet_in_rows_with_white_between(command, tmp_path):
+    path = tmp_path / "sheet.png"
+    told = command("--class", "food", "--seed", 3, "--count", 5, "--columns", 3, "--scale", 2,
+                   "--out", path)
+    assert told.startswith("food: ") and told.endswith(f"wrote {path}\n")
+    sheet = np.asarray(Image.open(path))
+    assert sheet.shape == (2 * 18 * 2, 3 * 18 * 2, 3)
+    small = sheet[::2, ::2].copy()
+    assert (small.repeat(2, 0).repeat(2, 1) == sheet).all()
+    images, _, _ = forge_sprites(5, 3, split="all", classes=["food"])
+    for k, image in enumerate(images):
+        y, x = 18 * (k // 3) + 1, 18 * (k % 3) + 1
+        assert (small[y : y + 16, x : x + 16] == image).all()
+        small[y : y + 16, x : x + 16] = 255
+    assert (small == 255).all()
 
 
 def test_fifty_thousand_sprites_take_less_than_three_seconds():

@@ -5,12 +5,17 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from diffutils import linear_schedule, perturb_input
+from diffutils import (
+    NoiseSchedule,
+    linear_schedule,
+    perturb_input,
+    rescale_zero_terminal_snr,
+)
 from diffutils.grammar import GrammarDenoiser
 from diffutils.measure import loss_by_level
 from diffutils.pixels import to_float
-from diffutils.sprites import forge_sprites, render
-from diffutils.sprites.forge import CLASSES, class_factors, class_table
+from diffutils.sprites import forge, forge_sprites, render
+from diffutils.sprites.forge import CLASSES, PLAIN_COLOURS, ROLES, class_factors, class_table
 
 SCHEDULE = linear_schedule()
 FEW = {"hero": [3, 900], "spell": [10, 200, 500, 700], "food": [40, 1000]}  # shapes of classes
@@ -55,6 +60,22 @@ def test_its_guess_is_the_average_over_the_written_list(small, listed, i, genera
     assert_close(guess, expected, rtol=0, atol=2e-3)
 
 
+@pytest.mark.parametrize("split", ["train", "held_out"])
+def test_where_no_signal_is_left_it_answers_the_average_of_equally_likely_classes(split):
+    """By hand: the mean colour of each letter, over the shapes of a class, over the classes."""
+    palettes = [[colour] for colour in PLAIN_COLOURS]
+    palettes += [colour for role in ROLES for colour in forge.palettes()[role][1].swapaxes(0, 1)]
+    colours = np.stack([np.mean(colour, axis=0) for colour in palettes])  # (34, 3)
+    tables = [class_table(name) for name in CLASSES]
+    kept = [t.labels[t.held_out == (split == "held_out")] for t in tables]
+    average = np.mean([colours[labels].mean(0) for labels in kept], axis=0)  # (256, 3)
+    expected = torch.from_numpy(average / 127.5 - 1).T.reshape(1, 3, 16, 16).float()
+    faint = NoiseSchedule([0.9] * 12)  # alpha_bar ends at 1e-12
+    ideal = GrammarDenoiser(schedule=faint, split=split)
+    guess = ideal.guess_x0(torch.zeros(1, 3, 16, 16), 12)
+    assert_close(guess, expected, rtol=0, atol=1e-3)
+
+
 def test_with_little_noise_it_returns_the_sprite_itself(generator):
     ideal = GrammarDenoiser(schedule=SCHEDULE)
     x0 = to_float(forge_sprites(10, seed=3)[0])
@@ -82,6 +103,12 @@ def test_the_loss_is_lower_where_the_sprites_come_from_the_split_it_knows(genera
 def test_bad_input_is_named(small, call, message):
     with pytest.raises(ValueError, match=message):
         call(small, torch.zeros(2, 3, 16, 16))
+
+
+def test_a_level_without_signal_is_named():
+    ideal = GrammarDenoiser(schedule=rescale_zero_terminal_snr(SCHEDULE))
+    with pytest.raises(ValueError, match="i names a level without signal"):
+        ideal(torch.zeros(1, 3, 16, 16), 1.0)
 
 
 def test_an_unknown_split_is_named():

@@ -28,6 +28,8 @@ def test_shares_of_two_one_pixel_sprites_worked_by_hand():
     odds = math.exp(2 * math.sqrt(alpha_bar) * 0.3 / (1 - alpha_bar))
     shares = ideal.shares(torch.full((1, 1, 1, 1), 0.3), 400)
     assert_close(shares, torch.tensor([[1 / (1 + odds), odds / (1 + odds)]]).double())
+    number = ideal.effective_number(torch.full((1, 1, 1, 1), 0.3), 400)
+    assert_close(number, torch.tensor([(1 + odds) ** 2 / (1 + odds**2)]).double())
 
 
 def test_shares_equal_the_slow_loop(sprites, generator):

@@ -44,6 +44,15 @@ def test_setup_says_what_it_chose_in_one_line(capsys, laptop):
     assert torch.get_num_threads() == 1
 
 
+def test_cuda_goes_before_apples_gpu_and_that_before_the_cpu(monkeypatch):
+    found = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: "cuda" in found)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: "mps" in found)
+    for name in ("cpu", "mps", "cuda"):
+        found.append(name)
+        assert lesson.choose_device().type == name
+
+
 def test_an_idle_laptop_uses_all_cores_and_a_busy_one_a_single_core(laptop):
     assert lesson.choose_threads(busy=0.03)[0] == CORES
     assert lesson.choose_threads(busy=0.6) == (1, "the machine is 60% busy with other work")

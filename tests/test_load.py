@@ -278,11 +278,22 @@ def test_a_second_header_cannot_enlarge_a_png(tmp_path):
         load_sprites(tmp_path / "a.png")
 
 
-def test_a_file_over_the_limit_is_not_read(tmp_path):
-    with open(tmp_path / "large.png", "wb") as file:
-        file.truncate(MAX_PICTURE_BYTES + 1)
-    with pytest.raises(ValueError, match="larger than 33554432 bytes"):
-        load_sprites(tmp_path / "large.png")
+def test_a_file_over_the_limit_is_not_read_and_one_at_the_limit_is(tmp_path):
+    for size, said in ((1, "larger than 33554432 bytes"), (0, "not PNG, GIF or WebP inside")):
+        with open(tmp_path / "large.png", "wb") as file:
+            file.truncate(MAX_PICTURE_BYTES + size)
+        with pytest.raises(ValueError, match=said):
+            load_sprites(tmp_path / "large.png")
+
+
+def test_a_folder_of_too_many_files_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("diffutils.sprites.load.MAX_FOLDER_ENTRIES", 2)
+    for k, image in enumerate(random_images(3)):
+        save_picture(tmp_path / "a" / f"{k}.png", image)
+        if k == 1:
+            assert len(load_sprites(tmp_path).images) == 2
+    with pytest.raises(ValueError, match="holds too many files; expected at most 2"):
+        load_sprites(tmp_path)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")

@@ -63,6 +63,12 @@ def test_a_level_without_signal_cannot_be_undone(generator):
         predict_x0(x, 500, x, schedule=rescale_zero_terminal_snr(SCHEDULE))
 
 
+def test_one_level_without_signal_among_others_cannot_be_undone_either(generator):
+    x, levels = images(generator), torch.tensor([1, 500, 0, 250])
+    with pytest.raises(ValueError, match="predict_x0: i names a level without signal"):
+        predict_x0(x, levels, x, schedule=rescale_zero_terminal_snr(SCHEDULE))
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [

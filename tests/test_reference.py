@@ -92,6 +92,13 @@ def test_the_band_is_of_runs_like_the_lessons():
     assert band["low"][0] - 1e-3 <= first <= band["high"][0] + 1e-3
 
 
+def test_a_run_of_the_band_is_the_losses_of_the_lessons_run(monkeypatch):
+    expected = next(iter(lesson_run(guild()[0], seed=3))).loss
+    monkeypatch.setattr(reference, "STEPS", 2)
+    losses = reference.train(3, show=False)
+    assert len(losses) == 2 and losses[0] == expected
+
+
 def test_the_command_writes_the_band_of_its_seeds(tmp_path, monkeypatch):
     runs = {seed: np.linspace(1, 0.1, STEPS) + 0.01 * seed for seed in range(5)}
     monkeypatch.setattr(reference, "train", runs.__getitem__)

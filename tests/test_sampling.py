@@ -292,6 +292,19 @@ def test_guidance_0_is_unconditional_and_1_is_conditional(sampler):
     assert torch.equal(draw(context=context, guidance=0), unconditional)
 
 
+@pytest.mark.parametrize("sampler", [sample_ddpm, sample_ddim])
+def test_a_context_reaches_the_network_with_its_fractions(sampler):  # known faults 7
+    context, heard = torch.tensor([[0.6, 0.4, 0, 0, 0]]), []
+
+    def nn_model(x, t, c):
+        heard.append(c)
+        return x
+
+    arguments = {"nn_model": nn_model, "schedule": SCHEDULE, "height": 1, "progress": False}
+    sampler(1, context=context, **arguments)
+    assert all(torch.equal(c, context) for c in heard)
+
+
 def test_guidance_extrapolates_from_without_to_with(generator):
     x, c = torch.randn(2, 3, 4, 4, generator=generator), torch.ones(2, 5)
     t = torch.tensor([0.5])[:, None, None, None]

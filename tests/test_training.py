@@ -13,8 +13,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from diffutils import NoiseSchedule, linear_schedule, sample_ddim
+from diffutils import NoiseSchedule, linear_schedule, sample_ddim, train
+from diffutils.grammar import GrammarDenoiser
+from diffutils.measure import loss_by_level
+from diffutils.pixels import to_float
+from diffutils.sprites import forge_sprites
 from diffutils.training import (
+    average_last_tenth,
     fit,
     frequent_colours,
     level_weights,
@@ -163,6 +168,62 @@ def test_the_weights_of_the_levels_are_those_of_the_bound():
     torch.testing.assert_close(ratio / ratio[0], torch.ones(451).double(), rtol=0.025, atol=0)
 
 
+class Faint(Listener):
+    """A network whose answers are `loudness` times those of a Listener."""
+
+    def __init__(self, loudness):
+        super().__init__()
+        self.loudness = loudness
+
+    def forward(self, x, t, c=None):
+        self.x = x
+        return self.loudness * super().forward(x, t, c)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_an_error_counts_by_the_weight_of_its_own_level(seed):
+    """Of a black-white mean, x_t is noise alone, and the gradient is -2 weight mean(x_t noise)."""
+    listener = Faint(0.01)
+    for _ in fit(listener, torch.zeros(1, 3, 16, 16), schedule=SCHEDULE, steps=1, batch_size=1,
+                 seed=seed):
+        pass
+    i = listener.levels[0]
+    noise = listener.x / (1 - SCHEDULE.alpha_bar[i]).sqrt().float()
+    expected = -2 * level_weights(SCHEDULE)[i] * 0.01 * (listener.x * noise).mean()
+    torch.testing.assert_close(listener.scale.grad, expected, rtol=1e-4, atol=0)
+
+
+def test_a_gradient_is_no_longer_than_1():
+    listener = Faint(1000.0)
+    for _ in small_run(listener, steps=1):
+        assert abs(listener.scale.grad) == pytest.approx(1, rel=1e-3)
+
+
+def test_the_learning_rate_climbs_for_a_tenth_of_a_short_run_and_falls_to_zero():
+    run, rates = small_run(Listener(), steps=40, batch_size=1, learning_rate=1.0), []
+    for _ in run:
+        rates.append(run.optimizer.param_groups[0]["lr"])
+    assert rates[0] < 0.02 and rates[:5] == sorted(rates[:5])
+    assert 0.95 < max(rates) <= 1
+    assert rates[4:] == sorted(rates[4:], reverse=True) and 0 < rates[-1] < 0.01
+
+
+def test_the_bands_of_a_record_are_the_fifths_of_the_levels():
+    run = small_run()
+    run.step, run.seconds = 1, 1.0
+    levels = torch.tensor([1, 100, 101, 200, 201, 300, 400, 401, 500])
+    errors = torch.tensor([1.0, 3, 5, 7, 9, 11, 13, 15, 17])
+    assert run.record(errors, levels).loss_by_band == [2, 6, 10, 13, 16]
+
+
+def test_the_average_lags_an_eleventh_of_the_steps_behind():
+    """Of weights that grow by 1 a step: m' = 10 / n (n - m), so that m = 10/11 n."""
+    averaged = [torch.zeros(())]
+    for n in range(1, 1001):
+        average_last_tenth(averaged, [torch.tensor(float(n))], torch.tensor(n))
+    assert averaged[0].item() == pytest.approx(1000 * 10 / 11, rel=0.01)
+
+
 def test_the_averaged_network_is_between_the_first_and_the_last():
     nn_model = small_network()
     first = nn_model.embed.mix.weight.detach().clone()
@@ -240,6 +301,7 @@ def test_bad_arguments_of_fit_are_named(changed, error, words):
     (torch.zeros(4, 1, 16, 16), ValueError, r"x0 has shape \(4, 1, 16, 16\)"),
     (torch.zeros(0, 3, 16, 16), ValueError, "x0 has shape"),
     (torch.zeros(4, 3, 16, 16).byte(), TypeError, "x0 holds torch.uint8"),
+    (torch.zeros(4, 3, 16, 16).double(), TypeError, "x0 is torch.float64"),
     (torch.full((4, 3, 16, 16), 255.0), ValueError, "x0 reaches from 255 to 255"),
     (torch.full((4, 3, 16, 16), float("nan")), ValueError, "x0 reaches"),
 ])
@@ -466,6 +528,16 @@ def test_the_shipped_weights_are_of_the_default_network():
     assert nn_model.config | {"conviction": 1.0} == ContextUnet().config | {"conviction": 1.0}
 
 
+def test_the_shipped_network_answers_nearly_as_well_as_can_be():
+    """Its error against the floor of the whole grammar, on sprites that it may have seen."""
+    nn_model, schedule = load_pretrained()
+    nn_model.conviction = 1.0
+    x0, levels = to_float(forge_sprites(20, seed=99)[0]), [200, 350]
+    losses = loss_by_level(nn_model, x0, levels, schedule=schedule)
+    floor = loss_by_level(GrammarDenoiser(schedule=schedule), x0, levels, schedule=schedule)
+    assert (floor < losses).all() and (losses < 5 * floor).all()
+
+
 def test_records_are_plain_data():
     record = next(iter(small_run()))
     assert set(dataclasses.asdict(record)) == {
@@ -502,21 +574,21 @@ def write_own_sprites(folder, n=24):
     return folder
 
 
+def run_command(*arguments):
+    train.main([str(argument) for argument in arguments])
+
+
 def test_the_command_trains_on_own_sprites_and_says_how(tmp_path):
     sprites = write_own_sprites(tmp_path / "art")
-    result = command("--sprites", str(sprites), "--steps", "3", "--batch-size", "8", "--samples",
-                     str(tmp_path / "sheets"), "--output", str(tmp_path / "own.safetensors"),
-                     "--checkpoint", str(tmp_path / "run"))
-    assert result.returncode == 0, result.stderr
+    same = ("--sprites", sprites, "--steps", 3, "--batch-size", 8, "--checkpoint", tmp_path / "run")
+    run_command(*same, "--samples", tmp_path / "sheets", "--output", tmp_path / "own.safetensors")
     nn_model, _ = load_weights(tmp_path / "own.safetensors")
     assert nn_model.n_context == 2
     metadata = weights_metadata(tmp_path / "own.safetensors")
     assert metadata["scores"]["step"] == 3 and "--steps 3" in metadata["command"]
     assert len(metadata["data_checksum"]) == 64
     assert len(list((tmp_path / "sheets").glob("*.png"))) == 3
-    again = command("--sprites", str(sprites), "--steps", "3", "--batch-size", "8", "--output",
-                    str(tmp_path / "again.safetensors"), "--checkpoint", str(tmp_path / "run"))
-    assert again.returncode == 0, again.stderr
+    run_command(*same, "--output", tmp_path / "again.safetensors")
     other, _ = load_weights(tmp_path / "again.safetensors")
     assert equal(nn_model, other)
 
@@ -541,8 +613,69 @@ def test_training_goes_on_from_weights_that_are_there(saved, tmp_path):
 
 
 def test_a_path_to_sprites_that_is_not_there_is_named(tmp_path):
-    result = command("--sprites", str(tmp_path / "none"), "--steps", "1")
-    assert result.returncode != 0 and "none" in result.stderr
+    with pytest.raises(FileNotFoundError, match="none is not there"):
+        run_command("--sprites", tmp_path / "none", "--steps", 1, "--output", tmp_path / "own")
+
+
+@pytest.fixture
+def small_world(monkeypatch):
+    """A schedule of 25 levels and 40 sprites a class."""
+    monkeypatch.setattr(train, "linear_schedule", lambda: linear_schedule(25, 0.002, 0.4))
+    monkeypatch.setattr(train, "MOST_PER_CLASS", 40)
+
+
+def test_the_command_trains_on_forged_sprites_and_scores_can_be_measured_anew(
+    tmp_path, small_world, capsys
+):
+    first, again = tmp_path / "first.safetensors", tmp_path / "again.safetensors"
+    run_command("--steps", 2, "--batch-size", 4, "--score", 4, "--output", first)
+    one = weights_metadata(first)
+    kinds = ("ddpm_500", "ddim_25", "ddpm_500_context", "ddim_25_context")
+    for kind in kinds:
+        assert one["scores"][f"{kind}_flawless"].endswith("of 4")
+        assert 0 <= float(one["scores"][f"{kind}_pixels_within"].split()[0]) <= 100
+    assert one["data_checksum"] == train.forged(0).checksum() != train.forged(1).checksum()
+    assert f"written: {first}" in capsys.readouterr().out
+    run_command("--judge", first, "--score", 3, "--conviction", 1.5, "--output", again)
+    other = weights_metadata(again)
+    assert other["scores"]["ddim_25_flawless"].endswith("of 3") and other["scores"]["step"] == 2
+    assert (other["config"]["conviction"], one["config"]["conviction"]) == (1.5, 3)
+    assert other["command"] == one["command"]
+    assert equal(load_weights(first)[0], load_weights(again)[0])
+    with pytest.raises(SystemExit, match="not trained on the sprites of --seed 1"):
+        run_command("--judge", first, "--seed", 1, "--output", again)
+
+
+def test_a_command_that_is_stopped_keeps_what_was_learned(tmp_path, small_world, monkeypatch,
+                                                          capsys):
+    def stop(run, options, show):
+        next(iter(run))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "train", stop)
+    run_command("--steps", 9, "--batch-size", 4, "--score", 0, "--output", tmp_path / "own")
+    assert weights_metadata(tmp_path / "own")["scores"]["step"] == 1
+    assert "keeping what was learned" in capsys.readouterr().err
+
+
+def test_the_command_trains_for_an_hour_unless_told_otherwise():
+    assert train.parse([]).seconds == 3600
+    assert train.parse(["--steps", "5"]).seconds is None
+
+
+def test_forged_sprites_have_no_other_height(capsys):
+    with pytest.raises(SystemExit):
+        train.parse(["--height", "24"])
+    assert "--height is 24; forged sprites have 16" in capsys.readouterr().err
+
+
+def test_classes_of_any_size_are_drawn_equally_often(generator):
+    images = [np.full((n, 16, 16, 3), shade, np.uint8) for n, shade in ((1, 0), (300, 255))]
+    contexts = [np.eye(2, dtype=np.float32)[[k] * len(part)] for k, part in enumerate(images)]
+    x0, c = train.Sprites(images, contexts)(2000, generator)
+    assert x0.shape == (2000, 3, 16, 16) and set(x0.unique().tolist()) == {-1, 1}
+    assert abs(c[:, 0].mean() - 0.5) < 3 * (0.25 / 2000) ** 0.5
+    assert torch.equal(x0[:, 0, 0, 0], c[:, 1] * 2 - 1)
 
 
 TWO_PROCESSES = """
@@ -560,15 +693,33 @@ accelerator.end_training()
 """
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-def test_several_processes_train_like_one(tmp_path, processes):
+@pytest.fixture
+def accelerator(monkeypatch):
+    """What `accelerate launch --cpu` gives to a single process; nothing of it is left behind."""
+    from accelerate.state import AcceleratorState
+
+    for name, value in (("USE_CPU", "true"), ("MIXED_PRECISION", "no")):
+        monkeypatch.setenv(f"ACCELERATE_{name}", value)
+    yield train.make_accelerator()
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def test_one_process_under_accelerate_trains_as_without(accelerator, monkeypatch):
+    run, alone = small_run(accelerator=accelerator), small_run()
+    assert [r.loss for r in run] == [r.loss for r in alone]
+    assert equal(run.model, alone.model)
+    monkeypatch.undo()
+    assert train.make_accelerator() is None
+
+
+def test_several_processes_train_like_one(tmp_path):
     """The same data in the same order, the same losses and weights within float error."""
     path = [os.path.dirname(__file__), os.path.dirname(os.path.dirname(__file__))]
     script = tmp_path / "run.py"
     output = str(tmp_path / "result")
     script.write_text(TWO_PROCESSES.format(path=path, output=output))
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes",
-              str(processes), "--num_machines", "1", "--mixed_precision", "no",
+              "2", "--num_machines", "1", "--mixed_precision", "no",
               "--dynamo_backend", "no", "--main_process_port", "0"]
     result = subprocess.run([*launch, str(script)], capture_output=True, text=True, timeout=300,
                             env=os.environ | {"OMP_NUM_THREADS": "1"})
