@@ -32,7 +32,8 @@ pytestmark = pytest.mark.skipif(
 
 def rerun(lesson, *, root=ROOT, folder=ROOT, settings=None):
     """nbval's comparison of a lesson of the project at `root`, started in `folder`."""
-    command = [sys.executable, "-m", "pytest", "-q", str(root / "notebooks" / lesson)]
+    command = [sys.executable, "-m", "pytest", "-q", "--nbval-cell-timeout=3000"]
+    command.append(str(root / "notebooks" / lesson))
     one_thread = {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
     environment = os.environ | one_thread | (settings or {})
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
