@@ -35,12 +35,16 @@ def pixels(png):
 
 
 def assert_same_picture(png, kept):
-    """The same bytes on the machine that drew it; on others no more than a few pixels off."""
+    """The same bytes on the machine that drew it; elsewhere the same at an eighth of the size.
+
+    Another matplotlib brings another FreeType, which draws the edges of letters differently.
+    """
     if png == kept:
         return
-    one, other = pixels(png), pixels(kept)
-    assert one.shape == other.shape
-    assert (np.abs(one - other).max(-1) > 24).mean() < 0.02
+    one, other = (Image.open(io.BytesIO(data)).convert("RGB") for data in (png, kept))
+    assert one.size == other.size
+    one, other = (np.asarray(picture.reduce(8)).astype(int) for picture in (one, other))
+    assert (np.abs(one - other).max(-1) > 24).mean() < 0.015
 
 
 def test_the_six_pictures_of_the_notes_are_drawn():

@@ -160,6 +160,16 @@ def test_a_header_that_claims_what_the_file_has_not_is_refused_unallocated(tmp_p
         load_sprites(path)
 
 
+@pytest.mark.parametrize("shape", ["(2  1)", "(2, 1,)", "(02, 1)", "(2)", "(2, 1)\x0b"])
+def test_a_header_that_numpy_does_not_write_is_refused(tmp_path, shape):
+    save_pair(tmp_path, random_images(2), np.ones((2, 1)))
+    path = tmp_path / "my_labels_16x16.npy"
+    header = header_bytes(shape).replace(b"\x0b, }", b", }\x0b")
+    path.write_bytes(header + bytes(2))
+    with pytest.raises(ValueError, match="broken header|other than plain numbers"):
+        load_sprites(tmp_path / "my_sprites_16x16.npy")
+
+
 def test_a_pair_without_its_labels_says_which_file_it_looked_for(tmp_path):
     images, labels = save_pair(tmp_path, random_images(1), np.ones((1, 1)))
     labels.rename(tmp_path / "labels_of_something_else.npy")

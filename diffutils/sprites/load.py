@@ -359,13 +359,16 @@ def parse_array_header(header: str) -> tuple[np.dtype, bool, tuple[int, ...]]:
     """(dtype, fortran_order, shape) of a header that numpy writes for plain numbers."""
     match = re.fullmatch(
         r"\{'descr': '([<>|](?:b1|[iu][1248]|f[248]))', "
-        r"'fortran_order': (True|False), 'shape': \(([0-9, ]*)\), ?\}\s*",
+        r"'fortran_order': (True|False), 'shape': (\([0-9, ]*\)), ?\} *\n?",
         header,
     )
     sizes = re.findall(r"\d+", match[3]) if match else []
     if not match or not 1 <= len(sizes) <= 4 or max(map(len, sizes)) > 10:
         raise Unreadable("a .npy file of something other than plain numbers in 1 to 4 dimensions")
-    return np.dtype(match[1]), match[2] == "True", tuple(int(size) for size in sizes)
+    shape = tuple(int(size) for size in sizes)
+    if match[3] != str(shape):
+        raise Unreadable("a .npy file with a broken header")
+    return np.dtype(match[1]), match[2] == "True", shape
 
 
 def picture_size(data: bytes) -> tuple[int, int]:

@@ -1,0 +1,7 @@
+"""nbval's sanitize file is found from whatever folder pytest is started in."""
+
+from pathlib import Path
+
+
+def pytest_configure(config):
+    config.option.nbval_sanitize_with = Path(__file__).parent / "tests" / "nbval_sanitize.cfg"
