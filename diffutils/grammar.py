@@ -18,6 +18,7 @@ it never saw does not exist. Not measured here: the floor of one context.
 import torch
 
 from diffutils.expect import check_images, check_kind, check_levels
+from diffutils.noising import check_signal
 from diffutils.schedule import NoiseSchedule
 from diffutils.sprites import forge
 from diffutils.sprites.judge import class_readers
@@ -62,9 +63,8 @@ class GrammarDenoiser:
             shape = tuple(x.shape)
             raise ValueError(f"GrammarDenoiser: x has shape {shape}; expected (B, 3, 16, 16)")
         i = check_levels("GrammarDenoiser", "i", i, x, self.schedule.timesteps, lowest=1)
+        check_signal("GrammarDenoiser", i, self.schedule)
         alpha_bar = self.schedule.alpha_bar[i]
-        if alpha_bar == 0:
-            raise ValueError("GrammarDenoiser: i names a level without signal (alpha_bar = 0)")
         y = HALF_RANGE * (x.double().flatten(2) / alpha_bar.sqrt() - 1)  # (B, 3, 256)
         y = y.permute(2, 1, 0).float().contiguous()  # (256, 3, B)
         variance = float(HALF_RANGE**2 * (1 - alpha_bar) / alpha_bar)

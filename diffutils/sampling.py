@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from diffutils.expect import check_callable, check_count, check_kind, check_like, check_number
-from diffutils.noising import check_arguments, predict_x0, spread
+from diffutils.noising import check_arguments, check_signal, predict_x0, spread
 from diffutils.schedule import NoiseSchedule
 
 
@@ -33,8 +33,7 @@ def denoise_add_noise(x, i, pred_noise, z, *, schedule):
     else:
         check_number(where, "z", z)
     beta, alpha, alpha_bar = schedule.beta[i], schedule.alpha[i], schedule.alpha_bar[i]
-    if (alpha == 0).any():
-        raise ValueError("denoise_add_noise: i names a level without signal (alpha_bar = 0)")
+    check_signal(where, i, schedule)
     mean = (x - spread(beta / (1 - alpha_bar).sqrt(), x) * pred_noise) / spread(alpha.sqrt(), x)
     return mean + spread(beta.sqrt(), x) * z
 
