@@ -43,6 +43,7 @@ from diffutils.pixels import to_float, to_uint8
 from diffutils.sampling import denoise_add_noise, guess_noise, sample_ddim, sample_ddpm
 from diffutils.schedule import linear_schedule
 from diffutils.sprites.forge import CLASSES, bob, bob_factors, forge_sprites, render
+from diffutils.sprites.judge import judge
 from diffutils.sprites.relatives import relatives
 from diffutils.training import load_pretrained, pretrained_path, weights_metadata
 
@@ -90,7 +91,7 @@ def add_noise():
 
 def no_idea_level_of_noise():
     """Training takes noise out of known sprites; new sprites start where only noise is left."""
-    nn_model, schedule = pretrained()
+    nn_model, schedule = best_guesser()
     page = Page(WIDE, 1130, "Learn to take noise out, then start from noise alone")
     x0, noise, fresh = to_float(bob()[None]), normal((1, 3, 16, 16), 4), normal((1, 3, 16, 16), 5)
     level, scale = 150, 12
@@ -124,12 +125,13 @@ def no_idea_level_of_noise():
     page.line(795)
     page.heading(835, "So start from noise alone, and get new sprites")
     y = 870
-    page.sprite(30, y, new_sprites().x[0, PICKED : PICKED + 1], scale, "level 500", NOISE)
+    best = best_first()
+    page.sprite(30, y, new_sprites().x[0, best[:1]], scale, "level 500", NOISE)
     page.arrow((236, y + 96), (296, y + 96), INK)
     page.box(312, y + 26, 300, 140, "network,\n500 times", NETWORK)
     page.arrow((626, y + 96), (686, y + 96), INK)
-    for k, picked in enumerate((PICKED, 1, 3, 5)):
-        page.sprite(705 + 217 * k, y, new_sprites().x0[-1, picked : picked + 1], scale)
+    for k in range(4):
+        page.sprite(705 + 217 * k, y, new_sprites().x0[-1, best[k : k + 1]], scale)
     page.words((1126, y + 225), "level 0: four of many", SIGNAL, bold=True)
     return page.finish(
         "Training: a sprite plus noise is a noisy sprite, and the network guesses the noise in it. "
@@ -141,8 +143,8 @@ def no_idea_level_of_noise():
 def sampling():
     """One big step lands on a blur; many small ones on a sprite."""
     page = Page(WIDE, 840, "The guess is only a guess: take many small steps")
-    run, scale = new_sprites(), 12
-    x, eps, first = (part[0, PICKED : PICKED + 1] for part in (run.x, run.eps, run.x0))
+    run, scale, picked = new_sprites(), 12, best_first()[:1]
+    x, eps, first = (part[0, picked] for part in (run.x, run.eps, run.x0))
     page.heading(105, "All of the guessed noise at once")
     y = 140
     page.sprite(60, y, x, scale, "noise,\nlevel 500", NOISE)
@@ -159,7 +161,7 @@ def sampling():
         at, left = run.levels.index(level), 30 + 270 * k
         name = f"level {level}" if level else "a new sprite"
         colour = INK if level else SIGNAL
-        page.sprite(left, 545, run.x[at, PICKED : PICKED + 1], scale, name, colour)
+        page.sprite(left, 545, run.x[at, picked], scale, name, colour)
         if k:
             page.arrow((left - 66, 641), (left - 12, 641), NETWORK)
     return page.finish(
@@ -172,7 +174,8 @@ def sampling():
 def sample():
     """One run: the picture, the guess of the noise, and the sprite they point at."""
     page = Page(WIDE, 790, "One run of 500 steps, and what the network guesses on the way")
-    run, levels = new_sprites(), (500, 460, 400, 340, 280, 200, 100, 0)
+    run, picked = new_sprites(), best_first()[:1]
+    levels = (500, 460, 400, 340, 280, 200, 100, 0)
     rows = (
         ("x_t", "the picture", run.x, INK),
         ("eps", "the network's\nguess of the\nnoise in it", run.eps, NETWORK),
@@ -189,7 +192,7 @@ def sample():
             if name == "eps" and level == 0:
                 page.words((310 + 170 * k, y + 80), "none left", QUIET, size=SMALL)
             else:
-                picture = pictures[run.levels.index(level), PICKED : PICKED + 1]
+                picture = pictures[run.levels.index(level), picked]
                 page.sprite(230 + 170 * k, y, picture, 10)
     return page.finish(
         "A sampling run at levels 500, 460, 400, 340, 280, 200, 100 and 0, in three rows: the "
@@ -200,9 +203,9 @@ def sample():
 
 def sampling_iteration_details():
     """The step from level i to i - 1: take out, scale, put back."""
-    _, schedule = pretrained()
+    _, schedule = best_guesser()
     run, level, z = new_sprites(), 200, normal((1, 3, 16, 16), seed=6)
-    x, eps = (part[run.levels.index(level), PICKED : PICKED + 1] for part in (run.x, run.eps))
+    x, eps = (part[run.levels.index(level), best_first()[:1]] for part in (run.x, run.eps))
     after = denoise_add_noise(x, level, eps, z, schedule=schedule)
     beta, alpha, alpha_bar = (
         float(part[level]) for part in (schedule.beta, schedule.alpha, schedule.alpha_bar)
@@ -295,7 +298,7 @@ def sprites():
 
 def cover():
     """A wall of new sprites, a row a class, each at a moment of being drawn from noise."""
-    nn_model, schedule = pretrained()
+    nn_model, schedule = load_pretrained()
     columns, rows, scale = 20, len(CLASSES), 5
     context = torch.eye(rows).repeat_interleave(columns, 0)  # (100, 5), a class a row
     _, run = sample_ddim(
@@ -316,7 +319,6 @@ def cover():
 
 # What they are drawn from ------------------------------------------------------------------------
 
-PICKED = 7  # of the eight samples, all in sample_and_noise.png, the one that is followed
 PICTURES = {
     function.__name__: function
     for function in (
@@ -332,9 +334,11 @@ def normal(shape, seed):
 
 
 @cache
-def pretrained():
-    """The shipped network and its schedule."""
-    return load_pretrained()
+def best_guesser():
+    """The shipped network and its schedule: it gives its best guess, not a bold one."""
+    nn_model, schedule = load_pretrained()
+    nn_model.conviction = 1.0
+    return nn_model, schedule
 
 
 @cache
@@ -353,12 +357,18 @@ def ideal_of_bobs_world():
 @cache
 def new_sprites(inject_noise=True):
     """The trajectory of eight samples of the shipped network; the same start either way."""
-    nn_model, schedule = pretrained()
+    nn_model, schedule = best_guesser()
     _, run = sample_ddpm(
         8, nn_model=nn_model, schedule=schedule, inject_noise=inject_noise, progress=False,
         generator=torch.Generator().manual_seed(7),
     )  # fmt: skip
     return run
+
+
+@cache
+def best_first():
+    """The numbers of those eight samples, the one with the most pixels right first."""
+    return (-judge(new_sprites().x0[-1]).correct).argsort(kind="stable").tolist()
 
 
 @cache

@@ -25,6 +25,7 @@ from diffutils.expect import (
     check_levels,
     check_times,
 )
+from diffutils.noising import check_signal
 from diffutils.schedule import NoiseSchedule
 from diffutils.sprites import forge
 from diffutils.sprites.judge import class_readers
@@ -65,9 +66,8 @@ class GrammarDenoiser:
         """The average of all legal sprites, each weighted by its share, like x."""
         check_sprites("guess_x0", x)
         check_count("guess_x0", "i", i, highest=self.schedule.timesteps)
+        check_signal("guess_x0", torch.tensor(i), self.schedule, x)
         alpha_bar = self.schedule.alpha_bar[i]
-        if alpha_bar == 0:
-            raise ValueError("guess_x0: i names a level without signal (alpha_bar = 0)")
         y = HALF_RANGE * (x.double().flatten(2) / alpha_bar.sqrt() - 1)  # (B, 3, 256)
         y = y.permute(2, 1, 0).float().contiguous()  # (256, 3, B)
         variance = float(HALF_RANGE**2 * (1 - alpha_bar) / alpha_bar)

@@ -34,15 +34,24 @@ def predict_x0(x_t, i, noise, *, schedule):
     """
     i = check_arguments("predict_x0", "x_t", x_t, i, "noise", noise, schedule)
     alpha_bar = schedule.alpha_bar[i]
-    signal = spread(alpha_bar.sqrt(), x_t)
-    if (signal == 0).any():
-        raise ValueError("predict_x0: i names a level without signal (alpha_bar = 0)")
-    return (x_t - spread((1 - alpha_bar).sqrt(), x_t) * noise) / signal
+    check_signal("predict_x0", i, schedule, x_t)
+    return (x_t - spread((1 - alpha_bar).sqrt(), x_t) * noise) / spread(alpha_bar.sqrt(), x_t)
 
 
 def spread(values, x):
     """One number, (), or one an image, (B,), shaped to multiply images: (1 or B, 1, 1, 1)."""
     return values.to(device=x.device, dtype=x.dtype).reshape(-1, 1, 1, 1)
+
+
+def check_signal(where, i, schedule, x):
+    """ValueError naming the first of the levels i, () or (B,), that x cannot have a sprite in."""
+    empty = i[spread(schedule.alpha_bar[i].sqrt(), x).cpu().reshape(i.shape) == 0].flatten()
+    if len(empty):
+        raise ValueError(
+            f"{where}: i names level {int(empty[0])}, which has no signal (alpha_bar = 0), so that "
+            "its noise tells nothing of the sprite; expected levels below it, or another schedule, "
+            "such as linear_schedule()"
+        )
 
 
 def check_arguments(where, name, x, i, noise_name, noise, schedule, lowest=0):

@@ -23,7 +23,7 @@ from diffutils.expect import (
     check_like,
     check_number,
 )
-from diffutils.noising import check_arguments, predict_x0, spread
+from diffutils.noising import check_arguments, check_signal, predict_x0, spread
 from diffutils.schedule import NoiseSchedule
 
 
@@ -45,10 +45,8 @@ def denoise_add_noise(x, i, pred_noise, z, *, schedule):
         check_number(where, "z", z, 0, 0)
         z = 0
     beta, alpha, alpha_bar = schedule.beta[i], schedule.alpha[i], schedule.alpha_bar[i]
-    signal = spread(alpha.sqrt(), x)
-    if (signal == 0).any():
-        raise ValueError("denoise_add_noise: i names a level without signal (alpha_bar = 0)")
-    mean = (x - spread(beta / (1 - alpha_bar).sqrt(), x) * pred_noise) / signal
+    check_signal(where, i, schedule, x)
+    mean = (x - spread(beta / (1 - alpha_bar).sqrt(), x) * pred_noise) / spread(alpha.sqrt(), x)
     return mean + spread(beta.sqrt(), x) * z
 
 

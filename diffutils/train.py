@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from diffutils.pixels import to_float, to_uint8
 from diffutils.sampling import sample_ddim, sample_ddpm
 from diffutils.schedule import linear_schedule
 from diffutils.sprites import count_sprites, forge_sprites
@@ -45,9 +46,9 @@ class Sprites:
         place = torch.rand(n, generator=generator, dtype=torch.float64)
         rows = (place * counts[classes]).long().tolist()
         pairs = list(zip(classes.tolist(), rows, strict=True))
-        x0 = torch.from_numpy(np.stack([self.images[k][row] for k, row in pairs]))
+        x0 = to_float(np.stack([self.images[k][row] for k, row in pairs]))
         c = torch.from_numpy(np.stack([self.contexts[k][row] for k, row in pairs]))
-        return x0.permute(0, 3, 1, 2).float() / 127.5 - 1, c
+        return x0, c
 
     def checksum(self):
         """SHA-256 of all images and contexts."""
@@ -138,18 +139,12 @@ def save_sheet(run, options, step):
     from PIL import Image
 
     samples = draw(run.model, run.schedule, 32, options, n=25)
-    sheet = grey_levels(samples).reshape(4, 8, *samples.shape[2:], 3)
+    sheet = to_uint8(samples).reshape(4, 8, *samples.shape[2:], 3)
     sheet = sheet.transpose(0, 2, 1, 3, 4).reshape(4 * samples.shape[2], -1, 3)
     folder = Path(options.samples)
     folder.mkdir(parents=True, exist_ok=True)
     picture = Image.fromarray(sheet).resize((4 * sheet.shape[1], 4 * sheet.shape[0]), 0)
     picture.save(folder / f"step_{step:07}.png")
-
-
-def grey_levels(samples):
-    """uint8 (n, H, W, 3) of float samples (n, 3, H, W), -1 to 0 and 1 to 255."""
-    levels = (samples.cpu().clamp(-1, 1) * 127.5 + 127.5).round().byte()
-    return levels.permute(0, 2, 3, 1).numpy()
 
 
 def draw(nn_model, schedule, n_sample, options, n=None, context=None):

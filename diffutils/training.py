@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+import numpy as np
 import psutil
 import torch
 from safetensors import SafetensorError, safe_open
@@ -40,6 +41,7 @@ from torch.optim.swa_utils import AveragedModel
 from diffutils.expect import check_callable, check_count, check_images, check_kind, check_number
 from diffutils.interrupts import interrupts_held
 from diffutils.noising import perturb_input
+from diffutils.pixels import to_float, to_uint8
 from diffutils.schedule import NoiseSchedule
 from diffutils.unet import ContextUnet
 
@@ -274,11 +276,11 @@ def frequent_colours(x0):
 
     returns   (n, 3) in [-1, 1]
     """
-    grey = (x0.movedim(1, -1).reshape(-1, 3) * 127.5 + 127.5).round().long()
-    packed, counts = (grey * grey.new_tensor([65536, 256, 1])).sum(1).unique(return_counts=True)
-    packed = packed[counts.argsort(descending=True, stable=True)]
-    grey = torch.stack([packed // 65536, packed // 256 % 256, packed % 256], dim=1)
-    return grey / 127.5 - 1
+    grey = to_uint8(x0).reshape(-1, 3).astype(np.int64)
+    packed, counts = np.unique(grey @ [65536, 256, 1], return_counts=True)
+    packed = packed[np.argsort(-counts, kind="stable")]
+    colours = np.stack([packed >> 16, packed >> 8 & 255, packed & 255], axis=1).astype(np.uint8)
+    return to_float(colours[:, None, None])[:, :, 0, 0]
 
 
 def level_weights(schedule):

@@ -61,7 +61,8 @@ def normal_form(notebook):
         tags = cell.metadata.get("tags")
         cell.metadata = {"tags": tags} if tags else {}
         if cell.cell_type == "code":
-            cell.outputs = [o for o in map(normal_output, cell.outputs) if o is not None]
+            outputs = [o for o in map(normal_output, cell.outputs) if o is not None]
+            cell.outputs = joined(outputs)
     nbformat.validate(notebook)
     return json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
@@ -77,6 +78,17 @@ def normal_output(output):
             return None
     output.pop("transient", None)
     return output
+
+
+def joined(outputs):
+    """The outputs, what was printed in a row as one: a busy machine sends it in pieces."""
+    whole = []
+    for output in outputs:
+        if whole and output.output_type == whole[-1].output_type == "stream":
+            whole[-1].text += output.text
+        else:
+            whole.append(output)
+    return whole
 
 
 def run(path):

@@ -1,17 +1,19 @@
 """The pictures in diagrams/: all there, of today's art and weights, and the same when redrawn."""
 
+import copy
 import io
 import os
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from diffutils import diagrams, linear_schedule
 from diffutils.diagrams import FOLDER, PICTURES, Page, about, draw, drawn_from
-from diffutils.measure import distance_to_average, variety
+from diffutils.measure import distance_to_average, loss_by_level, variety
 from diffutils.pixels import to_float, to_uint8
-from diffutils.sprites import bob
+from diffutils.sprites import bob, forge_sprites
 
 NOTES = (
     "add_noise", "no_idea_level_of_noise", "sampling", "sample", "sampling_iteration_details",
@@ -185,6 +187,19 @@ def test_the_cover_is_a_wall_of_twenty_sprites_a_class_from_noise_to_sprites(of_
     assert len(sprites) == 5 * 20 and sprites[0].shape == (80, 80, 3)
     spread = np.std(sprites, axis=(1, 2, 3)).reshape(5, 20)
     assert spread[:, :4].min() > spread[:, -4:].max()
+
+
+def test_the_guesses_in_the_pictures_are_the_best_that_the_network_can_give():
+    nn_model, schedule = diagrams.best_guesser()
+    x0 = to_float(forge_sprites(64, seed=9)[0])
+
+    def loss(conviction):
+        bolder = copy.deepcopy(nn_model)
+        bolder.conviction *= conviction
+        with torch.no_grad():
+            return loss_by_level(bolder, x0, [400], schedule=schedule).item()
+
+    assert loss(1) < min(loss(0.5), loss(2))
 
 
 def test_a_sprite_on_a_page_is_crisp_and_where_it_was_put():

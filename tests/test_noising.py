@@ -59,13 +59,14 @@ def test_the_type_of_the_images_stays(generator):
 
 def test_a_level_without_signal_cannot_be_undone(generator):
     x = images(generator)
-    with pytest.raises(ValueError, match="predict_x0: i names a level without signal"):
+    remedy = "predict_x0: i names level 500, which has no signal .* such as linear_schedule"
+    with pytest.raises(ValueError, match=remedy):
         predict_x0(x, 500, x, schedule=rescale_zero_terminal_snr(SCHEDULE))
 
 
 def test_one_level_without_signal_among_others_cannot_be_undone_either(generator):
     x, levels = images(generator), torch.tensor([1, 500, 0, 250])
-    with pytest.raises(ValueError, match="predict_x0: i names a level without signal"):
+    with pytest.raises(ValueError, match="predict_x0: i names level 500, which has no signal"):
         predict_x0(x, levels, x, schedule=rescale_zero_terminal_snr(SCHEDULE))
 
 

@@ -123,6 +123,15 @@ def test_a_notebook_that_was_edited_and_not_run_is_found(tmp_path):
     assert complaint(path) == "was edited and not run since"
 
 
+def test_what_was_printed_in_pieces_is_kept_as_one():
+    pieces = [nbformat.v4.new_output("stream", name="stdout", text=text) for text in "abcd"]
+    pieces.insert(2, nbformat.v4.new_output("display_data", {"text/plain": "a picture"}))
+    cell = nbformat.v4.new_code_cell("look()", outputs=pieces)
+    form = normal_form(nbformat.v4.new_notebook(cells=[cell]))
+    outputs = nbformat.reads(form, as_version=4).cells[0].outputs
+    assert [o.get("text") for o in outputs] == ["ab", None, "cd"]
+
+
 def test_the_normal_form_of_a_normal_form_is_itself():
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("one", id="x")])
     text = normal_form(notebook)

@@ -28,8 +28,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from diffutils.expect import as_array, check_kind, check_numbers
+from diffutils.pixels import to_uint8
 from diffutils.sprites import forge
 
 CLOSEST = 80  # grey levels between the two closest legal sprites, by closest_sprites()
@@ -96,8 +98,7 @@ def as_grey_levels(images) -> np.ndarray:
         return images
     if not np.isfinite(images).all():
         raise ValueError("judge: images holds a value that is not finite; expected [-1, 1]")
-    levels = np.rint((np.clip(images, -1, 1) + 1) * 127.5).astype(np.uint8)
-    return np.ascontiguousarray(levels.transpose(0, 2, 3, 1))
+    return to_uint8(torch.from_numpy(np.ascontiguousarray(images, np.float64)))
 
 
 def compare(images: np.ndarray, factors: np.ndarray) -> Verdict:
