@@ -5,6 +5,7 @@ that starts with the name of the function that was called.
 """
 
 import math
+import os
 from collections.abc import Sequence
 from numbers import Integral, Real
 from reprlib import repr as short
@@ -66,6 +67,12 @@ def check_text(where, name, value):
     """`value` is a text, or None for none."""
     if value is not None and not isinstance(value, str):
         raise TypeError(f"{where}: {name} is a {type(value).__name__}; expected a text")
+
+
+def check_path(where, name, value):
+    """`value` names a file."""
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(f"{where}: {name} is a {type(value).__name__}; expected a path")
 
 
 def check_list(where, name, value):

@@ -38,7 +38,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch.optim.swa_utils import AveragedModel
 
-from diffutils.expect import check_callable, check_count, check_images, check_kind, check_number
+from diffutils.expect import (
+    check_count,
+    check_finite,
+    check_floats,
+    check_images,
+    check_kind,
+    check_number,
+    check_path,
+)
 from diffutils.interrupts import interrupts_held
 from diffutils.noising import perturb_input
 from diffutils.pixels import to_float, to_uint8
@@ -50,6 +58,8 @@ WARMUP_STEPS = 100
 CONTEXT_DROPOUT = 0.1
 CHECKPOINT_EVERY = 500
 FORMAT = "diffutils-weights-1"
+MAX_WEIGHTS_BYTES = 2**27  # of a weights file; the shipped one has 4 MB
+MAX_HEADER_BYTES = 2**24
 
 
 @dataclass
@@ -106,11 +116,15 @@ class Run:
 
     def __init__(self, nn_model, x0, schedule, contexts, steps, seconds, batch_size, seed,
                  learning_rate, checkpoint, accelerator, bfloat16):
-        check_callable("fit", "nn_model", nn_model)
+        check_kind("fit", "nn_model", nn_model, torch.nn.Module)
         check_kind("fit", "schedule", schedule, NoiseSchedule)
         check_budget(steps, seconds)
-        check_count("fit", "batch_size", batch_size)
-        self.draw = x0 if callable(x0) else sprite_drawer(x0, contexts)
+        check_count("fit", "batch_size", batch_size, highest=2**20)
+        check_count("fit", "seed", seed, lowest=0, highest=2**63 - 1)
+        check_number("fit", "learning_rate", learning_rate, 0, 100)
+        check_kind("fit", "bfloat16", bfloat16, bool)
+        check_surroundings(checkpoint, accelerator)
+        self.draw = sprite_drawer(x0, contexts, getattr(nn_model, "n_context", None))
         self.schedule, self.steps, self.budget = schedule, steps, seconds
         self.batch_size, self.seed, self.learning_rate = batch_size, seed, learning_rate
         self.step, self.seconds, self.accelerator = 0, 0.0, accelerator
@@ -120,7 +134,7 @@ class Run:
         if hasattr(nn_model, "learn_palette"):
             x0, _ = self.draw(4096, torch.Generator().manual_seed(seed))
             nn_model.learn_palette(frequent_colours(x0))
-        self.device = next(nn_model.parameters()).device
+        self.device = device_of(nn_model)
         self.nn_model = nn_model
         with interrupts_held():  # the first optimizer imports much of torch
             self.optimizer = torch.optim.AdamW(nn_model.parameters(), lr=learning_rate,
@@ -247,8 +261,30 @@ def check_budget(steps, seconds):
             raise ValueError(f"fit: seconds is {seconds}; expected more than 0")
 
 
-def sprite_drawer(x0, contexts):
-    """The function draw(n, generator) for a fixed set of sprites: n of them, with replacement."""
+def check_surroundings(checkpoint, accelerator):
+    if checkpoint is not None:
+        check_path("fit", "checkpoint", checkpoint)
+    if accelerator is not None and not hasattr(accelerator, "prepare"):
+        raise TypeError(f"fit: accelerator is a {type(accelerator).__name__}; "
+                        "expected accelerate.Accelerator")
+
+
+def device_of(nn_model):
+    """Where the network's first parameter is."""
+    for parameter in nn_model.parameters():
+        return parameter.device
+    raise ValueError("fit: nn_model has no parameters to train")
+
+
+def sprite_drawer(x0, contexts, n_context):
+    """The function draw(n, generator) for a fixed set of sprites: n of them, with replacement.
+
+    x0 itself where it is such a function; n_context is what the network wants, None if anything.
+    """
+    if callable(x0):
+        if contexts is not None:
+            raise ValueError("fit: contexts is given, but x0 is a function that returns its own")
+        return x0
     check_images("fit", "x0", x0)
     if len(x0) == 0 or x0.shape[1] != 3:
         raise ValueError(f"fit: x0 has shape {tuple(x0.shape)}; expected (N, 3, H, W), N >= 1")
@@ -260,9 +296,12 @@ def sprite_drawer(x0, contexts):
         check_kind("fit", "contexts", contexts, torch.Tensor)
         if not contexts.is_floating_point():
             raise TypeError(f"fit: contexts is {contexts.dtype}; expected floating point")
-        if contexts.ndim != 2 or len(contexts) != len(x0):
-            raise ValueError(f"fit: contexts has shape {tuple(contexts.shape)}; "
-                             f"expected ({len(x0)}, n_context), one row a sprite")
+        wrong = n_context is not None and contexts.shape[1:] != (n_context,)
+        if contexts.ndim != 2 or len(contexts) != len(x0) or 0 in contexts.shape or wrong:
+            raise ValueError(f"fit: contexts has shape {tuple(contexts.shape)}; expected "
+                             f"({len(x0)}, {n_context or 'n_context'}), a row for each of x0")
+        check_floats("fit", "contexts", contexts)
+        check_finite("fit", "contexts", contexts)
 
     def draw(n, generator):
         rows = torch.randint(len(x0), (n,), generator=generator)
@@ -314,19 +353,35 @@ def save_weights(path, nn_model, *, command="", data_checksum="", scores=None, d
     dtype           float32, or float16 to halve the file
     Raises OSError naming the file where it cannot be written; what was there before stays there.
     """
+    check_path("save_weights", "path", path)
     check_kind("save_weights", "nn_model", nn_model, ContextUnet)
+    check_kind("save_weights", "command", command, str)
+    check_kind("save_weights", "data_checksum", data_checksum, str)
+    if dtype not in (torch.float32, torch.float16):
+        raise ValueError(f"save_weights: dtype is {dtype!r}; expected torch.float32 or float16")
     rounded = dict(nn_model.named_parameters())  # the palette stays exact
     tensors = {k: v.detach().cpu().to(dtype if k in rounded else v.dtype).contiguous()
                for k, v in nn_model.state_dict().items()}
+    for name, tensor in tensors.items():
+        check_finite("save_weights", f"{name!r} of nn_model in {dtype}", tensor)
     metadata = {
         "format": FORMAT,
         "config": json.dumps(nn_model.config | {"conviction": nn_model.conviction}),
         "command": command,
         "data_checksum": data_checksum,
-        "scores": json.dumps(scores or {}),
+        "scores": as_json("save_weights", "scores", {} if scores is None else scores),
         "weights_checksum": checksum(tensors),
     }
     write_atomically(Path(path), tensors, metadata)
+
+
+def as_json(where, name, value):
+    """A dictionary as text."""
+    check_kind(where, name, value, dict)
+    try:
+        return json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TypeError(f"{where}: {name} cannot be written as JSON ({error})") from error
 
 
 def load_weights(path):
@@ -335,9 +390,11 @@ def load_weights(path):
     Raises FileNotFoundError where there is no file, ValueError where it is not such a file, is cut
     short, or its weights do not fit its config or are not those that were written.
     """
-    tensors, metadata = read_file(path, FORMAT)
+    tensors, metadata = read_file("load_weights", path, FORMAT, MAX_WEIGHTS_BYTES)
+    with torch.device("meta"):  # what the config claims takes no memory
+        claimed = build(path, metadata)
+    check_tensors("load_weights", path, tensors, claimed.state_dict())
     nn_model = build(path, metadata)
-    check_tensors(path, tensors, nn_model.state_dict())
     if checksum(tensors) != metadata.get("weights_checksum"):
         raise ValueError(f"load_weights: {path}: the weights are not those that were written "
                          "(their checksum differs); copy the file again")
@@ -358,8 +415,12 @@ def pretrained_path():
 
 def weights_metadata(path):
     """What a weights file says of itself: config, command, data_checksum, scores."""
-    _, metadata = read_file(path, FORMAT)
-    unpacked = {key: json.loads(metadata[key]) for key in ("config", "scores")}
+    _, metadata = read_file("weights_metadata", path, FORMAT, MAX_WEIGHTS_BYTES)
+    try:
+        unpacked = {key: json.loads(metadata[key]) for key in ("config", "scores")}
+    except (KeyError, ValueError, RecursionError) as error:
+        raise ValueError(f"weights_metadata: {path} has no config and scores that can be read "
+                         f"({error})") from error
     return {**metadata, **unpacked}
 
 
@@ -367,29 +428,29 @@ def build(path, metadata):
     """An untrained network after the config in the file, whose numbers are not trusted."""
     try:
         config = json.loads(metadata["config"])
-        schedule = NoiseSchedule(config.pop("beta"))
-        sizes = [config["n_context"], config["channels"], *config["blocks"]]
-        if not all(isinstance(n, int) and 0 <= n <= 512 for n in sizes):
-            raise ValueError(f"sizes {sizes}")
-        check_number("load_weights", "conviction", config.setdefault("conviction", 1.0))
-        return ContextUnet(**config, schedule=schedule)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        with torch.device("cpu"):
+            schedule = NoiseSchedule(config.pop("beta"))
+        return ContextUnet(**{"conviction": 1.0} | config, schedule=schedule)
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ValueError(f"load_weights: {path}: its config describes no network that can be "
                          f"built ({error})") from error
 
 
-def check_tensors(path, found, expected):
+def check_tensors(where, path, found, expected):
     """ValueError naming the first tensor that is missing, unknown, misshapen or not finite."""
     for name in sorted(set(expected) ^ set(found)):
         what = "lacks" if name in expected else "has the unknown"
-        raise ValueError(f"load_weights: {path} {what} tensor {name!r}")
+        raise ValueError(f"{where}: {path} {what} tensor {name!r}")
     for name, tensor in found.items():
-        if tensor.shape != expected[name].shape:
-            raise ValueError(f"load_weights: {path}: tensor {name!r} has shape "
-                             f"{tuple(tensor.shape)}; expected {tuple(expected[name].shape)}")
+        shape, dtype = expected[name].shape, expected[name].dtype
+        if tensor.shape != shape:
+            raise ValueError(f"{where}: {path}: tensor {name!r} has shape "
+                             f"{tuple(tensor.shape)}; expected {tuple(shape)}")
+        if tensor.dtype not in (dtype, torch.float16 if dtype.is_floating_point else dtype):
+            raise ValueError(f"{where}: {path}: tensor {name!r} holds {tensor.dtype}; "
+                             f"expected {dtype}")
         if not torch.isfinite(tensor).all():
-            raise ValueError(f"load_weights: {path}: tensor {name!r} has values that are not "
-                             "finite")
+            raise ValueError(f"{where}: {path}: tensor {name!r} has values that are not finite")
 
 
 def checksum(tensors):
@@ -401,11 +462,28 @@ def checksum(tensors):
     return digest.hexdigest()
 
 
-def read_file(path, expected_format):
-    """Tensors and metadata of a safetensors file, or an error that says what is wrong with it."""
+def is_file(path):
+    """Whether there is a file of this name, and the name is one."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def read_file(where, path, expected_format, most):
+    """Tensors and metadata of a safetensors file, or an error that says what is wrong with it.
+
+    most   the bytes of the largest file that is read; more than these are never in memory
+    """
+    check_path(where, "path", path)
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"load_weights: path is {path}; there is no such file")
+    if not is_file(path):
+        raise FileNotFoundError(f"{where}: path is {path}; there is no such file")
+    with path.open("rb") as file:
+        header = int.from_bytes(file.read(8), "little")
+    if path.stat().st_size > most or MAX_HEADER_BYTES < header < path.stat().st_size:
+        raise ValueError(f"{where}: {path} has {path.stat().st_size} bytes, {header} of them a "
+                         f"header; expected at most {most}, {MAX_HEADER_BYTES} of them a header")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -413,11 +491,11 @@ def read_file(path, expected_format):
     except (SafetensorError, ValueError, OSError) as error:
         with path.open("rb") as file:
             start = file.read(24)
-        raise ValueError(f"load_weights: {path} is no safetensors file, or is cut short: it has "
+        raise ValueError(f"{where}: {path} is no safetensors file, or is cut short: it has "
                          f"{path.stat().st_size} bytes and starts with {start!r}; "
                          "fetch it again") from error
     if metadata.get("format") != expected_format:
-        raise ValueError(f"load_weights: {path} has the format {metadata.get('format')!r}; "
+        raise ValueError(f"{where}: {path} has the format {metadata.get('format')!r}; "
                          f"expected {expected_format!r}")
     return tensors, metadata
 
@@ -465,14 +543,21 @@ def save_checkpoint(path, run):
 
 def load_checkpoint(path, run):
     """Puts a run back where it was; ValueError where the file belongs to another run."""
-    tensors, metadata = read_file(path, CHECKPOINT)
-    if metadata["run"] != run_settings(run):
-        raise ValueError(f"fit: checkpoint {path} belongs to a run with {metadata['run']}; "
-                         f"this one has {run_settings(run)}")
-    run.generator.set_state(tensors.pop("generator"))
-    run.step, run.seconds = int(metadata["step"]), float(metadata["seconds"])
     state = run_state(run)
-    check_tensors(path, {k.removeprefix("state."): v for k, v in tensors.items()}, state)
+    expected = {f"state.{k}": v for k, v in state.items()}
+    expected["generator"] = run.generator.get_state()
+    most = 2 * sum(tensor.nbytes for tensor in expected.values()) + MAX_HEADER_BYTES
+    tensors, metadata = read_file("fit", path, CHECKPOINT, most)
+    if metadata.get("run") != run_settings(run):
+        raise ValueError(f"fit: checkpoint {path} belongs to a run with {metadata.get('run')}; "
+                         f"this one has {run_settings(run)}")
+    check_tensors("fit", path, tensors, expected)
+    try:
+        run.step, run.seconds = int(metadata["step"]), float(metadata["seconds"])
+        run.generator.set_state(tensors["generator"])
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise ValueError(f"fit: checkpoint {path} tells no step, seconds and random state "
+                         f"({error!r})") from error
     for name, tensor in state.items():
         tensor.copy_(tensors[f"state.{name}"])
 

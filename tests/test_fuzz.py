@@ -9,8 +9,10 @@ import datetime
 import importlib
 import math
 import re
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, is_dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from diffutils import measure, reference
+from diffutils import measure, reference, training
 from diffutils.figures import (
     Figure,
     plot_bars,
@@ -229,6 +231,15 @@ def spoiled(value):
     return JUNK
 
 
+def saved(**given):
+    """What a file written by save_weights says of itself."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.safetensors"
+        training.save_weights(path, **given)
+        training.load_weights(path)
+        return training.weights_metadata(path)
+
+
 # The calls ----------------------------------------------------------------------------------------
 
 
@@ -302,6 +313,14 @@ CALLS = [
                        "context": torch.ones(3, 5), "guidance": 2.0}, like("x"), 300),
     Call(sample_ddpm, SAMPLER | {"save_rate": 3, "inject_noise": True}, sampled, 400),
     Call(sample_ddim, SAMPLER | {"n": 3}, sampled, 300),
+    Call(training.fit, {"nn_model": Toy(), "x0": X, "schedule": SCHEDULE, "contexts":
+         torch.ones(3, 5), "steps": 1, "seconds": 9.0, "batch_size": 2, "seed": 0,
+         "learning_rate": 1e-3, "checkpoint": None, "accelerator": None, "bfloat16": False},
+         lambda run, a: callable(a["x0"]) or math.isfinite(next(iter(run)).loss), 400),
+    Call(saved, {"nn_model": UNET, "command": "", "data_checksum": "", "scores": {"a": 1},
+         "dtype": torch.float32}, of_kind(dict), 100, "save_weights"),
+    Call(training.load_weights, {"path": training.pretrained_path()}, of_kind(tuple), 60),
+    Call(training.weights_metadata, {"path": training.pretrained_path()}, of_kind(dict), 60),
     Call(measure.loss_by_level, {"nn_model": Toy(), "x0": X, "levels": [1, 3],
          "schedule": SCHEDULE, "context": torch.ones(3, 5), "seed": 0},
          shape(lambda a: (len(a["levels"]),)), 300),
@@ -363,7 +382,7 @@ def test_a_spoiled_argument_is_named_or_answered_rightly(call):
     tried = []
 
     @settings(max_examples=call.cases, derandomize=True, database=None, phases=[Phase.generate],
-              deadline=datetime.timedelta(seconds=20), suppress_health_check=list(HealthCheck))
+              deadline=datetime.timedelta(seconds=60), suppress_health_check=list(HealthCheck))
     @given(spoils(call))
     def try_one(spoil):
         tried.append(spoil)

@@ -29,11 +29,16 @@ PICTURE_SUFFIXES = (".png", ".gif", ".webp")
 EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 NPY_VERSIONS = {b"\x01\x00": 2, b"\x02\x00": 4, b"\x03\x00": 4}  # bytes of the header's length
 
-MAX_ARRAY_BYTES = 2**29  # the course's 89,400 sprites take 2**26
+# Together these keep a reader below 1 GB of memory.
+MAX_ARRAY_BYTES = 2**27  # the course's 89,400 sprites take 2**26
 MAX_HEADER_BYTES = 4096
 MAX_PICTURE_BYTES = 2**25
 MAX_PICTURE_PIXELS = 2**24
 MAX_FOLDER_ENTRIES = 200_000
+MAX_FOLDER_DEPTH = 32
+MAX_SPRITES = 2**18  # in an array or on a sheet
+MAX_CLASSES = 256
+MAX_LABELS = 2**24  # numbers in all of them
 MAX_HEIGHT = 256
 
 
@@ -115,6 +120,7 @@ def load_sprites(source, *, height: int = 16) -> SpriteSet:
 def load_pair(images_path: Path, labels_path: Path, height: int) -> SpriteSet:
     """The course's pair of arrays, checked against each other."""
     images = read_named(read_array, images_path)
+    check_share(images_path.name, "sprites", len(images), MAX_SPRITES)
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (3, 4):
         raise ValueError(
             f"load_sprites: {printable(images_path.name)} holds {images.dtype} {images.shape}; "
@@ -143,6 +149,7 @@ def load_folder(folder: Path, height: int) -> SpriteSet:
     paths = list(walk_folder(folder))
     pictures = [path for path in paths if path.suffix.lower() in PICTURE_SUFFIXES]
     names = sorted({class_folder(path, folder) for path in pictures} - {""})
+    check_share(folder.name, "class folders", len(names), MAX_CLASSES)
     contexts = dict(zip(names or [""], np.eye(max(1, len(names)), dtype=np.float32), strict=True))
     collector = Collector(height)
     for path in paths:
@@ -169,6 +176,7 @@ def load_sheet(path: Path, height: int) -> SpriteSet:
     """One picture cut into cells of height x height, row by row."""
     sheet = read_named(lambda p: decode_picture(read_bytes(p, MAX_PICTURE_BYTES)), path)
     rows, columns = (size // height for size in sheet.shape[:2])
+    check_share(path.name, f"cells of {height} x {height}", rows * columns, MAX_SPRITES)
     if sheet.shape[:2] != (rows * height, columns * height):
         raise ValueError(
             f"load_sprites: sheet {printable(path.name)} is {sheet.shape[0]} high and "
@@ -190,12 +198,13 @@ class Collector:
     def __init__(self, height: int):
         self.height = height
         self.kept: dict[bytes, bytes] = {}
+        self.labels: dict[bytes, bytes] = {}  # each once
         self.dropped: Counter[str] = Counter()
 
     def add(self, picture: np.ndarray, context: np.ndarray) -> None:
         pixels, label = picture.tobytes(), context.tobytes()
         if pixels not in self.kept:
-            self.kept[pixels] = label
+            self.kept[pixels] = self.labels.setdefault(label, label)
         else:
             same = self.kept[pixels] == label
             self.drop("duplicate" if same else "duplicate under another label")
@@ -208,11 +217,11 @@ class Collector:
         report = LoadReport(unique + lost, unique, dict(sorted(self.dropped.items())))
         if not unique:
             raise ValueError(f"load_sprites: no sprites in {printable(name)}: {report}")
-        images = np.frombuffer(b"".join(self.kept), np.uint8)
-        contexts = np.frombuffer(b"".join(self.kept.values()), np.float32)
+        images = np.frombuffer(bytearray().join(self.kept), np.uint8)
+        contexts = np.frombuffer(bytearray().join(self.kept.values()), np.float32)
         return SpriteSet(
-            images.reshape(unique, self.height, self.height, 3).copy(),
-            contexts.reshape(unique, len(class_names)).copy(),
+            images.reshape(unique, self.height, self.height, 3),
+            contexts.reshape(unique, len(class_names)),
             class_names,
             report,
         )
@@ -225,11 +234,21 @@ def check_height(height) -> None:
         raise ValueError(f"load_sprites: height is {height}; expected 1..{MAX_HEIGHT}")
 
 
+def check_share(name: str, what: str, count: int, most: int) -> None:
+    """No more of something than memory has room for."""
+    if count > most:
+        raise ValueError(
+            f"load_sprites: {printable(name)} holds {count} {what}; expected at most {most}"
+        )
+
+
 def check_labels(labels: np.ndarray, count: int, name: str) -> None:
     """Labels must be (count, k) numbers in [0, 1], k at least 1."""
     start = f"load_sprites: {printable(name)} holds "
     if labels.ndim != 2 or len(labels) != count or labels.shape[1] == 0:
         raise ValueError(f"{start}labels of shape {labels.shape}; expected ({count}, k)")
+    check_share(name, "columns of labels", labels.shape[1], MAX_CLASSES)
+    check_share(name, "labels", labels.size, MAX_LABELS)
     if labels.size and not ((labels >= 0) & (labels <= 1)).all():
         raise ValueError(f"{start}a label outside [0, 1]; expected one-hot or fractional rows")
 
@@ -302,6 +321,8 @@ def walk_folder(folder: Path) -> Iterator[Path]:
     """Files and links under `folder` in order of their names; names with a leading dot are not."""
     count = 0
     for parent, folders, files in os.walk(folder, followlinks=False):
+        depth = len(Path(parent).relative_to(folder).parts)
+        check_share(folder.name, "folders in one another", depth, MAX_FOLDER_DEPTH)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         links = [name for name in folders if Path(parent, name).is_symlink()]
         for name in sorted([name for name in files if not name.startswith(".")] + links):
@@ -421,7 +442,10 @@ def over_white(image: np.ndarray) -> np.ndarray:
     if image.shape[2] == 3:
         return image
     alpha = image[..., 3:].astype(np.uint16)
-    return ((image[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+    mixed = image[..., :3] * alpha
+    mixed += 255 * (255 - alpha) + 127
+    mixed //= 255
+    return mixed.astype(np.uint8)
 
 
 def factor_of(size: tuple[int, ...], height: int) -> int:
