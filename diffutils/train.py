@@ -188,13 +188,13 @@ def judge_again(options):
 
 def write(nn_model, command, data_checksum, scores, options):
     """Writes the weights with their scores; into a temporary folder where --output has no room."""
-    path, same = Path(options.output), {"scores": scores, "dtype": torch.float16}
+    path, story = Path(options.output), {"command": command, "data_checksum": data_checksum}
     try:
-        save_weights(path, nn_model, command=command, data_checksum=data_checksum, **same)
+        save_weights(path, nn_model, scores=scores, dtype=torch.float16, **story)
     except OSError as error:  # better elsewhere than nowhere
         print(error, file=sys.stderr)
         path = Path(tempfile.mkdtemp(prefix="diffutils-"), path.name)
-        save_weights(path, nn_model, command=command, data_checksum=data_checksum, **same)
+        save_weights(path, nn_model, scores=scores, dtype=torch.float16, **story)
     for name, value in scores.items():
         print(f"{name:32} {value}")
     print(f"written: {path}")

@@ -18,7 +18,9 @@ REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
 def pytest_configure(config):
-    config.ipython = tempfile.TemporaryDirectory(prefix="diffutils-ipython-")
+    config.ipython = tempfile.TemporaryDirectory(
+        prefix="diffutils-ipython-", ignore_cleanup_errors=True
+    )
     guard_kernels(config.ipython.name)
 
 

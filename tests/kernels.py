@@ -1,4 +1,4 @@
-"""A kernel in which a test runs the cells of a notebook, one by one, as a person would."""
+"""A kernel in which a test runs the cells of a lesson, one by one, as a person would."""
 
 import queue
 import re
@@ -23,13 +23,10 @@ class Done:
 
 
 class Kernel:
-    """Use as `with Kernel() as kernel`; a cell that hangs for five minutes is an error."""
-
-    def __init__(self, folder=NOTEBOOKS):
-        self.folder = folder
+    """In the lessons' folder: `with Kernel() as kernel`. A cell may take five minutes."""
 
     def __enter__(self):
-        self.manager, self.client = start_new_kernel(kernel_name="python3", cwd=str(self.folder))
+        self.manager, self.client = start_new_kernel(kernel_name="python3", cwd=str(NOTEBOOKS))
         return self
 
     def __exit__(self, *_):

@@ -19,9 +19,11 @@ class OutsideConnection(BaseException):
 
 def is_here(host):
     """The host is this machine."""
-    if host in ("", "localhost", b"localhost", None):
+    if not host:
         return True
     host = host.decode() if isinstance(host, bytes) else str(host)
+    if host in ("localhost", socket.gethostname()):
+        return True
     try:
         return ipaddress.ip_address(host.split("%")[0]).is_loopback
     except ValueError:

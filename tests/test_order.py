@@ -6,6 +6,7 @@ real kernels, whose stop button is pressed. DIFFUTILS_SLOW_TESTS=1 does that to 
 
 import os
 import signal
+import sys
 
 import nbformat
 import pytest
@@ -47,6 +48,7 @@ def write_lesson(path, cells):
 def run(tmp_path, monkeypatch, capsys):
     """run(cell) -> what is printed, errors included; the first cell has been run."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])  # a shell takes its place
     write_lesson(tmp_path / "lesson.ipynb", CELLS)
     quiet = Config({"HistoryManager": {"enabled": False},
                     "InteractiveShell": {"colors": "nocolor"}})  # fmt: skip
