@@ -323,8 +323,9 @@ def test_a_generator_of_levels_is_as_good_as_a_list_and_no_levels_are_not_done()
     assert checks.ddim_levels(lambda n, timesteps: []).mistake == "not-done"
 
 
-def test_a_loss_without_a_gradient_is_still_the_loss():
-    assert checks.training_loss(lambda *a, **k: my_loss(*a, **k).item()).passed
+def test_a_loss_as_a_plain_number_is_told_that_nothing_is_learned_from_it():
+    result = checks.training_loss(lambda *a, **k: my_loss(*a, **k).item())
+    assert result.mistake == "no-gradient"
 
 
 def test_a_nearly_right_loss_does_not_pass():

@@ -106,6 +106,10 @@ def test_without_the_script_a_still_stands_with_its_label_and_text():
     assert "button" not in bare and "input" not in bare
 
 
+def test_the_slider_starts_at_the_still_counted_from_either_end():
+    assert [data(play(frames(4, 1), still=still))["start"] for still in (1, -1)] == [1, 3]
+
+
 def test_the_twin_tells_frames_panes_and_labels():
     player = play({"x_t": frames(2), "x0": frames(2)}, ["level 500", "level 0"], title="A run")
     assert repr(player) == (

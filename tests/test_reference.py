@@ -9,6 +9,7 @@ import torch
 from diffutils import reference
 from diffutils.reference import STEPS, WINDOW, guild, lesson_run, smooth, verdict
 from diffutils.sprites import judge
+from diffutils.training import Record
 
 
 @pytest.fixture
@@ -93,10 +94,13 @@ def test_the_band_is_of_runs_like_the_lessons():
 
 
 def test_a_run_of_the_band_is_the_losses_of_the_lessons_run(monkeypatch):
-    expected = next(iter(lesson_run(guild()[0], seed=3))).loss
-    monkeypatch.setattr(reference, "STEPS", 2)
-    losses = reference.train(3, show=False)
-    assert len(losses) == 2 and losses[0] == expected
+    def run(x0, seed):
+        assert (x0, seed) == ("to train on", 3)
+        return (Record(k, 1 / k, [], 1, 1) for k in (1, 2, 4))
+
+    monkeypatch.setattr(reference, "guild", lambda: ("to train on", "held out"))
+    monkeypatch.setattr(reference, "lesson_run", run)
+    assert reference.train(3, show=False) == [1, 0.5, 0.25]
 
 
 def test_the_command_writes_the_band_of_its_seeds(tmp_path, monkeypatch):
