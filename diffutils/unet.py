@@ -45,8 +45,6 @@ class ContextUnet(nn.Module):
         self.norm = nn.Sequential(nn.GroupNorm(GROUPS, wide), nn.SiLU())
         self.leave = zeroed(nn.Conv2d(wide, 12, 3, padding=1))
         self.vote = zeroed(nn.Conv2d(wide, 4 * (COLOURS + 1), 1))
-        self.runoff = nn.Sequential(nn.Linear(COLOURS + 1 + size, size), nn.SiLU(),
-                                    zeroed(nn.Linear(size, COLOURS + 1)))
         self.register_buffer("palette", torch.zeros(COLOURS, 3))
         self.register_buffer("missing", torch.full((COLOURS,), 1e9))  # 0 where a colour is
         self.to(memory_format=torch.channels_last)
@@ -74,34 +72,28 @@ class ContextUnet(nn.Module):
         v = self.leave(h).permute(0, 2, 3, 1).reshape(pixels.shape)
         votes = self.vote(h).permute(0, 2, 3, 1).reshape(len(x), -1, COLOURS + 1)  # (B, 256, 128)
         alpha_bar = self.alpha_bar[(t * self.timesteps).round().long()].clamp(max=0.99999)
-        whole = (e + m.mean(dim=(2, 3))).to(x)  # (B, 128)
         with torch.autocast(x.device.type, enabled=False):  # colours need all their digits
-            answers = v.to(x), votes.to(x), whole, alpha_bar.view(-1, 1, 1, 1, 1)
-            return unfold(self.noise_from(pixels, *answers))
+            alpha_bar = alpha_bar.view(-1, 1, 1, 1, 1)
+            return unfold(self.noise_from(pixels, v.to(x), votes.to(x), alpha_bar))
 
-    def noise_from(self, x, v, votes, whole, alpha_bar):
+    def noise_from(self, x, v, votes, alpha_bar):
         """The noise in pixels x (B, h, w, 4, 3): what is left when their likely colour is taken.
 
-        The vote has two rounds: how many pixels a colour wins in the first sways all votes for it.
-        "None of these", the last, is the colour a x - std v (arXiv 2202.00512, app. D).
+        Bayes' rule for each pixel, with a = sqrt(alpha_bar), s^2 = 1 - alpha_bar: a colour m of the
+        palette weighs exp(vote) N(x; a m, s^2); the last one, "none of these", exp(vote) N(x; 0, 1)
+        and its colour is a x - s v, where v = a noise - s x0 (arXiv 2202.00512, app. D).
         """
-        a, std = alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
-        weights = self.weigh(x, votes, a, std)  # (B, 256, 128)
-        tally = weights.detach().softmax(-1).mean(1)  # (B, 128)
-        sway = self.conviction * self.runoff(torch.cat([(tally + 1e-4).log(), whole], dim=1))
-        shares = (weights + sway[:, None]).softmax(-1)
-        none = shares[..., -1].view(*x.shape[:-1], 1)  # (B, 8, 8, 4, 1)
-        x0 = (shares @ pad(self.palette, (0, 0, 0, 1))).view(x.shape) + none * (a * x - std * v)
-        return (x - a * x0) / std
-
-    def weigh(self, x, votes, a, std):
-        """Bayes' rule, as logarithms: exp(vote) times N(x; a m, std^2), for none N(x; 0, 1)."""
-        one, m = torch.ones_like(x[..., :1]), self.palette
-        none = (std**-2 - 1) * x.square().sum(-1, keepdim=True) / 2 + 3 * std.log()
-        facts = torch.cat([a / std**2 * x, -((a / std) ** 2) / 2 * one, -one, none], dim=-1)
+        a, variance, one = alpha_bar.sqrt(), 1 - alpha_bar, torch.ones_like(x[..., :1])
+        m, std = self.palette, variance.sqrt()
+        none = (1 / variance - 1) * x.square().sum(-1, keepdim=True) / 2 + 3 * std.log()
+        facts = torch.cat([a / variance * x, -alpha_bar / variance / 2 * one, -one, none], dim=-1)
         table = torch.cat([m, m.square().sum(1, keepdim=True), self.missing[:, None]], dim=1)
-        table = torch.block_diag(table, m.new_ones(1, 1)).T.expand(len(x), -1, -1)  # (B, 6, 128)
-        return torch.baddbmm(votes, facts.view(len(x), -1, 6), table, beta=self.conviction)
+        table = torch.block_diag(table, m.new_ones(1, 1)).T.expand(len(x), 6, -1)  # (B, 6, 128)
+        facts = facts.view(len(x), -1, 6)  # (B, 256, 6): facts @ table are logarithms of weights
+        shares = torch.baddbmm(votes, facts, table, beta=self.conviction).softmax(-1)
+        known = (shares @ pad(m, (0, 0, 0, 1))).view(x.shape)
+        x0 = known + shares[..., -1].view(one.shape) * (a * x - std * v)
+        return (x - a * x0) / std
 
     @torch.no_grad()
     def learn_palette(self, colours):

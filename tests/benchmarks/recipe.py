@@ -54,12 +54,6 @@ class WithoutPalette(ContextUnet):
         pass
 
 
-class OneRound(ContextUnet):
-    def __init__(self, **given):
-        super().__init__(**given)
-        self.runoff.requires_grad_(False)  # it starts without a sway
-
-
 class ChannelsFirst(ContextUnet):
     def __init__(self, **given):
         super().__init__(**given)
@@ -98,7 +92,6 @@ VARIANTS = {
     "batch 64": {"batch_size": 64},
     "batch 256": {"batch_size": 256},
     "no averaging": {"averaged": False},
-    "one round of votes": {"network": OneRound},
     "bfloat16": {"bfloat16": True},
     "channels first": {"network": ChannelsFirst},
 }
