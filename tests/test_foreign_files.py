@@ -148,6 +148,12 @@ def test_a_checkpoint_that_is_not_of_the_run_is_refused(tmp_path, tensors, chang
         run_with(path)
 
 
+def test_a_checkpoint_that_is_no_path_is_refused():
+    for wrong in (3, b"run", True, ["run"]):
+        with pytest.raises(TypeError, match="fit: checkpoint is a .*; expected a path"):
+            run_with(wrong)
+
+
 def test_a_checkpoint_that_is_cut_short_is_refused(tmp_path):
     path = checkpoint(tmp_path / "run")
     os.truncate(path, path.stat().st_size - 100)
