@@ -8,6 +8,7 @@ with t = i / timesteps of shape (1, 1, 1, 1).
 """
 
 from dataclasses import dataclass
+from reprlib import repr as short
 
 import torch
 
@@ -61,8 +62,8 @@ def denoise_ddim(x, i, i_prev, pred_noise, *, schedule):
     where = "denoise_ddim"
     level = check_arguments(where, "x", x, i, "pred_noise", pred_noise, schedule, lowest=1)
     check_count(where, "i_prev", i_prev, lowest=0)
-    if not (i_prev < level).all():
-        raise ValueError(f"denoise_ddim: i_prev is {i_prev}; expected a level below i = {i}")
+    if not all(i_prev < one for one in level.flatten().tolist()):
+        raise ValueError(f"denoise_ddim: i_prev is {short(i_prev)}; expected a level below i = {i}")
     alpha_bar = schedule.alpha_bar[i_prev]
     x0 = predict_x0(x, i, pred_noise, schedule=schedule)
     return spread(alpha_bar.sqrt(), x) * x0 + spread((1 - alpha_bar).sqrt(), x) * pred_noise

@@ -270,7 +270,7 @@ def test_hidden_roles_and_absent_slots_are_minus_one(drawn):
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    ({"n": -1}, "n is -1; expected an integer >= 0 and <= 4071184"),
+    ({"n": -1}, "n is -1; expected an integer >= 0 and <= "),
     ({"n": 10**13}, "n is 10000000000000; expected"),
     ({"n": 2.5}, "n is 2.5"),
     ({"n": True}, "n is True"),
@@ -282,7 +282,7 @@ def test_hidden_roles_and_absent_slots_are_minus_one(drawn):
     ({"classes": [3]}, r"classes is \[3\]; expected different names"),
     ({"classes": ["wizard"]}, "classes is .*wizard"),
     ({"classes": []}, r"classes is \[\]"),
-    ({"classes": ["food", "food"]}, "expected different names"),
+    ({"classes": ["food", "food"]}, ".*; expected different names"),
 ])
 def test_wrong_arguments_are_named(arguments, message):
     with pytest.raises((TypeError, ValueError), match="forge_sprites: " + message):

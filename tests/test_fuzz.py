@@ -315,7 +315,7 @@ CALLS = [
     Call(sample_ddim, SAMPLER | {"n": 3}, sampled, 300),
     Call(training.fit, {"nn_model": Toy(), "x0": X, "schedule": SCHEDULE, "contexts":
          torch.ones(3, 5), "steps": 1, "seconds": 9.0, "batch_size": 2, "seed": 0,
-         "learning_rate": 1e-3, "checkpoint": None, "accelerator": None, "bfloat16": False},
+         "learning_rate": 1e-3, "accelerator": None, "bfloat16": False},
          lambda run, a: callable(a["x0"]) or math.isfinite(next(iter(run)).loss), 400),
     Call(saved, {"nn_model": UNET, "command": "", "data_checksum": "", "scores": {"a": 1},
          "dtype": torch.float32}, of_kind(dict), 100, "save_weights"),
