@@ -251,8 +251,8 @@ SLIPS = [
     Mutation(
         "predict_x0 refuses levels without signal only if all are",
         "diffutils/noising.py",
-        " == 0).any():",
-        " == 0).all():",
+        "if len(empty):",
+        "if len(empty) == i.numel():",
     ),
     Mutation(
         "the shares of the ideal denoiser with a wrong sign",
@@ -359,8 +359,8 @@ SLIPS = [
     Mutation(
         "a generator that is not put back",
         "diffutils/training.py",
-        'run.generator.set_state(tensors.pop("generator"))',
-        'tensors.pop("generator")',
+        'run.generator.set_state(tensors["generator"])',
+        'torch.Generator().set_state(tensors["generator"])',
     ),
     Mutation(
         "blocks of pixels with rows and columns swapped",
@@ -449,8 +449,8 @@ SLIPS = [
     Mutation(
         "transparent pixels on black",
         "diffutils/sprites/load.py",
-        "+ 255 * (255 - alpha) + 127) // 255",
-        "+ 127) // 255",
+        "mixed += 255 * (255 - alpha) + 127",
+        "mixed += 127",
     ),
     Mutation(
         "the mean of a block cut, not rounded",

@@ -1,6 +1,6 @@
 """Plants mutations one by one in a copy of the project and tells which test notices each.
 
-    python tests/mutation/run.py              # all of them, about ... minutes on one core
+    python tests/mutation/run.py              # all of them, half an hour or more on one core
     python tests/mutation/run.py grammar 13   # those whose name or file holds one of these words
 
 Each mutated module is tested by its own test files (TESTS in mutations.py) up to the first failure;
@@ -50,11 +50,11 @@ def planted(copy, mutation):
 def pytest(copy, tests):
     """pytest on the copy: its process, or None where it took longer than LIMIT."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
-    command += ["-o", "addopts=--import-mode=importlib", *tests]
+    command += ["-o", "addopts=--import-mode=importlib", f"--basetemp={copy.parent / 'files'}"]
     environment = {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1",
                    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # fmt: skip
     try:
-        return subprocess.run(command, cwd=copy, env=os.environ | environment, text=True,
+        return subprocess.run(command + tests, cwd=copy, env=os.environ | environment, text=True,
                               capture_output=True, timeout=LIMIT)  # fmt: skip
     except subprocess.TimeoutExpired:
         return None
