@@ -25,8 +25,8 @@ from tornado.httpclient import AsyncHTTPClient
 
 MINUTES = 45  # at most, for one class
 GIGABYTE = 1e9
-HEAD = ("students", "ready s", "median s", "last s", "last / (N x alone)", "GB each, 05",
-        "GB each, 04", "cells", "failed", "lost", "dead")  # fmt: skip
+HEAD = ("students", "ready s", "median s", "last s", "last / (N x alone)", "GB each",
+        "GB each in 04", "cells", "failed", "lost", "dead")  # fmt: skip
 
 
 class Memory:
@@ -69,14 +69,14 @@ async def hold_class(hub, count, arguments):
     await all_of(students, Student.arrive)
     await all_of(students, Student.open_kernel)
     ready = time.monotonic() - start
-    async with Memory(hub).watching() as in_05:
-        await all_of(students, lambda student: student.run_lesson("05", arguments.cells))
+    async with Memory(hub).watching() as first:
+        await all_of(students, lambda student: student.run_lesson(arguments.lesson))
     await all_of(students, Student.close_kernel)
     await all_of(students, Student.open_kernel)
-    async with Memory(hub).watching() as in_04:
+    async with Memory(hub).watching() as second:
         await all_of(students, lambda student: student.try_lesson("04", arguments.seconds))
     await all_of(students, Student.leave)
-    return [student.notes for student in students], ready, in_05, in_04
+    return [student.notes for student in students], ready, first, second
 
 
 def run_class(count, arguments):
@@ -99,10 +99,10 @@ def answers(hub):
     return False
 
 
-def row(count, alone, notes, ready, in_05, in_04):
+def row(count, alone, notes, ready, *memories):
     """The table's row for a class of `count`."""
     seconds = sorted(student.seconds for student in notes)
-    each = [f"{memory.most / GIGABYTE / count:.2f}" for memory in (in_05, in_04)]
+    each = [f"{memory.most / GIGABYTE / count:.2f}" for memory in memories]
     wrong = [sum(len(student.failed) for student in notes), sum(len(s.lost) for s in notes)]
     return [count, f"{ready:.0f}", f"{statistics.median(seconds):.0f}", f"{seconds[-1]:.0f}",
             f"{seconds[-1] / (count * alone):.2f}" if alone else "", *each,
@@ -113,17 +113,17 @@ def row(count, alone, notes, ready, in_05, in_04):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("counts", nargs="+", type=int, help="students in each class, such as 1 20")
-    parser.add_argument("--cells", type=int, help="only so many code cells of lesson 05")
+    parser.add_argument("--lesson", default="05", help="what is run to the end; 02 for a trial")
     parser.add_argument("--seconds", type=float, default=60, help="how long lesson 04 is tried")
     arguments = parser.parse_args()
     AsyncHTTPClient.configure(None, max_clients=1000)
     alone, wrong = None, []
     print("| " + " | ".join(HEAD) + " |\n" + "|---" * len(HEAD) + "|", flush=True)
     for count in arguments.counts:
-        notes, ready, in_05, in_04, left = run_class(count, arguments)
+        notes, ready, first, second, left = run_class(count, arguments)
         alone = notes[0].seconds if count == 1 else alone
-        print("| " + " | ".join(map(str, row(count, alone, notes, ready, in_05, in_04))) + " |")
-        for memory, lesson in ((in_05, "05"), (in_04, "04")):
+        print("| " + " | ".join(map(str, row(count, alone, notes, ready, first, second))) + " |")
+        for memory, lesson in ((first, arguments.lesson), (second, "04")):
             parts = " and ".join(f"{part / GIGABYTE / count:.2f}" for part in memory.parts)
             print(f"lesson {lesson}: servers and kernels {parts} GB a student")
         print(f"left behind: {', '.join(left) or 'nothing'}", flush=True)
