@@ -22,9 +22,9 @@ from diffutils import (
     perturb_input,
     predict_x0,
 )
-from diffutils.pixels import to_float
+from diffutils.pixels import fold, to_float
 from diffutils.sprites import bob, forge_sprites
-from diffutils.unet import ContextUnet, fold
+from diffutils.unet import ContextUnet
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 LESSONS = sorted(path.name[:2] for path in NOTEBOOKS.glob("*.ipynb"))
