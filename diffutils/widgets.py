@@ -106,8 +106,8 @@ class Scrub(ipywidgets.VBox):
             figure = self.function(**values)
             check_kind("scrub", "what the function returns", figure, Figure)
         except Exception as error:  # in a callback nobody would see it
-            mark = "border-left:6px solid #C00000;padding-left:8px"
-            self.say(f"{type(error).__name__}: {error}", mark)
+            look = "border-left:6px solid #C00000;padding-left:8px"  # readable on dark, too
+            self.say(f"{type(error).__name__}: {error}", look)
             return
         self.figure = figure
         self.picture.value = figure.png
