@@ -216,10 +216,10 @@ def a_block_by_hand(cell):
 def a_vote_on_two_colours(cell):
     names, nn_model = cell(schedule=SCHEDULE), ContextUnet()
     nn_model.learn_palette(torch.tensor([[-1.0, 0, 0], [1.0, 0, 0]]))
-    x, votes, whole = torch.zeros(1, 1, 1, 4, 3), torch.zeros(1, 4, 128), torch.zeros(1, 128)
-    x[..., 0], votes[..., 0], votes[..., -1] = 0.3, 2.0, -1e4  # two for black, no other colour
+    x, votes = torch.zeros(1, 1, 1, 4, 3), torch.zeros(4, 128)
+    x[..., 0], votes[:, 0], votes[:, -1] = 0.3, 2.0, -1e4  # two votes for black, no other colour
     alpha_bar = SCHEDULE.alpha_bar[250].float().view(1, 1, 1, 1, 1)
-    noise = nn_model.noise_from(x, torch.zeros_like(x), votes, whole, alpha_bar)
+    noise = nn_model.noise_from(x, torch.zeros_like(x), votes, alpha_bar)
     x0 = (x - (1 - alpha_bar).sqrt() * noise) / alpha_bar.sqrt()
     wanted = (names["shares"] @ names["colours"]).float()
     assert_close(x0[0, 0, 0, :, 0], wanted.expand(4), rtol=0, atol=1e-5)
