@@ -262,7 +262,7 @@ def parse(arguments):
     add("--samples", metavar="FOLDER", help="write a sheet of 32 samples there, 20 times a run")
     add("--score", type=int, default=1000, metavar="N",
         help="how many samples of each kind the judge reads at the end; 0 for none")
-    add("--conviction", type=float, default=3.0, metavar="K",
+    add("--conviction", type=float, default=20.0, metavar="K",
         help="what the written network multiplies its votes by: 1 as trained, above 1 cleaner "
              "samples, less varied")
     add("--judge", metavar="FILE",

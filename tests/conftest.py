@@ -1,6 +1,7 @@
 """What every test shares: one thread, no network, and a place for the real sprites."""
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -18,14 +19,12 @@ REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
 def pytest_configure(config):
-    config.ipython = tempfile.TemporaryDirectory(
-        prefix="diffutils-ipython-", ignore_cleanup_errors=True
-    )
-    guard_kernels(config.ipython.name)
+    config.ipython = tempfile.mkdtemp(prefix="diffutils-ipython-")
+    guard_kernels(config.ipython)
 
 
 def pytest_unconfigure(config):
-    config.ipython.cleanup()
+    shutil.rmtree(config.ipython, ignore_errors=True)
 
 
 @pytest.fixture

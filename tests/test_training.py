@@ -639,7 +639,7 @@ def test_the_command_trains_on_forged_sprites_and_scores_can_be_measured_anew(
     run_command("--judge", first, "--score", 3, "--conviction", 1.5, "--output", again)
     other = weights_metadata(again)
     assert other["scores"]["ddim_25_flawless"].endswith("of 3") and other["scores"]["step"] == 2
-    assert (other["config"]["conviction"], one["config"]["conviction"]) == (1.5, 3)
+    assert (other["config"]["conviction"], one["config"]["conviction"]) == (1.5, 20)
     assert other["command"] == one["command"]
     assert equal(load_weights(first)[0], load_weights(again)[0])
     with pytest.raises(SystemExit, match="not trained on the sprites of --seed 1"):
