@@ -80,6 +80,8 @@ def test_requirements_pin_what_the_project_needs():
     for name in needs[: needs.index("jupyterlab") + 1]:
         assert re.search(rf"^{name}==", pins, re.M), name
     assert "torch==2.13.0" in pins
+    for line in pins.splitlines():
+        assert re.match(r"#|-e \.$|[a-z]+==\d", line), f"{line} has no version"
 
 
 def test_importing_diffutils_lets_waiting_threads_sleep_unless_told_otherwise():

@@ -102,6 +102,16 @@ def test_each_image_is_answered_at_its_own_level(trained):
         torch.testing.assert_close(together[k : k + 1], alone, rtol=0, atol=1e-5)
 
 
+def test_the_level_is_told_as_points_on_circles_the_slowest_a_quarter_of_one(trained):
+    heard = []
+    trained.embed.level.register_forward_pre_hook(lambda _, arguments: heard.append(arguments[0]))
+    trained(noisy(), torch.tensor([0.0, 0.5, 1.0]))
+    sines, cosines = heard[0].chunk(2, dim=1)
+    torch.testing.assert_close(sines**2 + cosines**2, torch.ones(3, 16), rtol=0, atol=1e-5)
+    slowest = torch.tensor([0.0, 0.5**0.5, 1.0])
+    torch.testing.assert_close(sines[:, 0], slowest, rtol=0, atol=1e-6)
+
+
 def test_two_eval_forwards_are_bit_equal(trained):  # known faults 2
     x, t, c = noisy(), torch.tensor(0.3), torch.eye(5)[:3]
     assert torch.equal(trained(x, t, c), trained(x, t, c))
