@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+SANITIZE = Path(__file__).parent / "tests" / "nbval_sanitize.cfg"
+
 
 def pytest_configure(config):
-    config.option.nbval_sanitize_with = Path(__file__).parent / "tests" / "nbval_sanitize.cfg"
+    config.option.nbval_sanitize_with = str(SANITIZE)
