@@ -96,3 +96,14 @@ def test_importing_diffutils_lets_waiting_threads_sleep_unless_told_otherwise():
             check=True,
         )
         assert done.stdout.strip() == expected
+
+
+def test_nothing_lies_at_the_top_but_what_belongs_there():
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip("not a git checkout")
+    assert {name.split("/")[0] for name in done.stdout.split("\0") if name} == {
+        ".binder", ".ci", ".gitattributes", ".github", ".gitignore", "LICENSE", "README.md",
+        "conftest.py", "diagrams", "diffutils", "notebooks", "pyproject.toml",
+        "requirements.txt", "tests",
+    }  # fmt: skip
