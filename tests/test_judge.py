@@ -134,13 +134,13 @@ def test_real_sprites_of_others_are_never_flawless():
     assert ((verdict.correct >= 0) & (verdict.correct < 1)).all()
 
 
-def test_a_picture_takes_at_most_three_milliseconds_and_a_batch_under_a_gigabyte(forged):
+def test_a_picture_takes_at_most_three_milliseconds_and_a_batch_50_megabytes(forged):
     clear_caches()
     tracemalloc.start()
     judge(forged[0][:256])
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 1e9
+    assert peak < 50e6  # 24 MB of it stay: the tables of all shapes
     for pictures in (forged[0][:256], spoil_one_pixel(forged[0][:256])):
         seconds = []
         for _ in range(5):

@@ -34,7 +34,7 @@ ROLES = tuple(ROLE_LETTERS)
 LETTERS = ".owi" + "".join(ROLE_LETTERS.values())
 PLAIN_COLOURS = ((255, 255, 255), (44, 22, 48), (255, 250, 235), (28, 20, 40))
 ROLE_OF_LABEL = np.array([-1] * len(PLAIN_COLOURS) + [k for k in range(len(ROLES))
-                                                      for _ in range(3)])
+                                                      for _ in range(3)], np.int8)
 MAX_SLOTS = 8
 SLOT_FIELDS = tuple(f"slot_{k}" for k in range(MAX_SLOTS))
 FACTORS = np.dtype([(name, np.int16) for name in ("class", *SLOT_FIELDS, *ROLES)])
@@ -226,8 +226,8 @@ def build_table(name, slots, where):
     counts = [len(parts) for parts in slots.values()]
     parts = np.indices(counts).reshape(len(counts), -1).T.astype(np.int16)
     labels = paint(slots, parts)
-    _, first = np.unique(labels, axis=0, return_index=True)
-    first.sort()
+    rows = labels.view(np.dtype((np.void, labels.shape[1]))).ravel()
+    first = np.sort(np.unique(rows, return_index=True)[1])
     parts, labels = parts[first], labels[first]
     shows = roles_shown(labels)
     sprites = np.where(shows, palette_counts(), 1).prod(1)
@@ -241,13 +241,14 @@ def paint(slots, parts):
     labels = np.zeros((len(parts), HEIGHT * HEIGHT), np.uint8)
     for pictures, chosen in zip(slots.values(), parts.T, strict=True):
         layer = np.stack([part.labels.ravel() for part in pictures])[chosen]
-        labels = np.where(layer > 0, layer, labels)
+        np.copyto(labels, layer, where=layer > 0)
     return labels
 
 
 def roles_shown(labels):
     """bool (S, 10): a role shows in a shape if any pixel has one of its three letters."""
-    return np.stack([(ROLE_OF_LABEL[labels] == k).any(1) for k in range(len(ROLES))], 1)
+    role = ROLE_OF_LABEL[labels]
+    return np.stack([(role == k).any(1) for k in range(len(ROLES))], 1)
 
 
 def is_held_out(parts, counts):

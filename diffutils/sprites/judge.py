@@ -25,6 +25,7 @@ sprite to the eye.
 
 import functools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,7 @@ from diffutils.sprites import forge
 CLOSEST = 80  # grey levels between the two closest legal sprites, by closest_sprites()
 TOLERANCE = (CLOSEST - 1) // 2
 CHUNK = 64  # pictures at a time
+BLOCK = 2**14  # shapes times pictures at a time
 BANDS = 4  # of 4 rows each
 PIXELS = forge.HEIGHT**2
 # A float32 product of 768 terms, |y d| <= 255^2 each, is off by less than
@@ -209,17 +211,22 @@ class RoleReader:
 
     def best_errors(self, y: np.ndarray) -> np.ndarray:
         """float32 (V, b): the error of the best palette, from y float32 (256, 3, b)."""
-        ways, pictures = len(self.which), y.shape[2]
-        sums = np.empty((3, 3, ways, pictures), np.float32)  # tone, channel
-        for tone, (columns, masks) in enumerate(self.tones):
-            total = masks @ y[columns].reshape(len(columns), 3 * pictures)
-            total = total.reshape(len(masks), 3, pictures).swapaxes(0, 1)
-            np.take(total, self.which[:, tone], axis=1, out=sums[tone])
-        products = self.colours @ sums.reshape(9, ways * pictures)
-        products = products.reshape(len(self.colours), ways, pictures)
-        products *= -2
-        products += self.base
-        return products.min(0)
+        pictures = y.shape[2]
+        totals = [
+            (masks @ y[columns].reshape(-1, 3 * pictures)).reshape(-1, 3, pictures)
+            for columns, masks in self.tones
+        ]
+        best = np.empty((len(self.which), pictures), np.float32)
+        for ways in blocks(len(best), pictures):
+            sums = [
+                total.take(self.which[ways, tone], axis=0).swapaxes(0, 1)  # channel, way, picture
+                for tone, total in enumerate(totals)
+            ]
+            products = -2 * self.colours @ np.concatenate(sums).reshape(9, -1)
+            products = products.reshape(len(self.colours), -1, pictures)
+            products += self.base[:, ways]
+            products.min(0, out=best[ways])
+        return best
 
 
 @dataclass
@@ -245,6 +252,13 @@ class BandReader:
         return products
 
 
+def blocks(count: int, pictures: int) -> Iterator[slice]:
+    """The rows below `count`, some at a time: what is computed of them stays small."""
+    step = max(1, BLOCK // pictures)
+    for start in range(0, count, step):
+        yield slice(start, min(count, start + step))
+
+
 def different_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(the different rows, the index of each row among them)."""
     rows = np.ascontiguousarray(rows)
@@ -253,10 +267,15 @@ def different_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return rows[first], index
 
 
+def only(letters: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The labels with every letter transparent but those where `letters`, bool (34,), is true."""
+    return (letters * np.arange(len(letters), dtype=np.uint8))[labels]
+
+
 def role_reader(labels: np.ndarray, role: int) -> RoleReader:
     """The RoleReader of labels uint8 (S, 256)."""
     first = len(forge.PLAIN_COLOURS) + 3 * role
-    drawn, of_shape = different_rows(np.where(forge.ROLE_OF_LABEL[labels] == role, labels, 0))
+    drawn, of_shape = different_rows(only(forge.ROLE_OF_LABEL == role, labels))
     tones, which = [], []
     for letter in range(first, first + 3):
         masks, index = different_rows(drawn == letter)
@@ -287,29 +306,31 @@ def band_reader(labels: np.ndarray, pixels: np.ndarray) -> BandReader:
 @functools.cache
 def class_readers(name: str) -> tuple[list[BandReader], list[RoleReader]]:
     """What reads the shapes of a class, built once."""
-    labels = forge.class_table(name).labels
-    role = forge.ROLE_OF_LABEL[labels]
-    several = (role >= 0) & (forge.palette_counts()[role] > 1)
-    plain = np.where(several, 0, labels)
+    table = forge.class_table(name)
+    several = forge.palette_counts() > 1
+    roles = np.flatnonzero(several & table.shows.any(0))
+    plain = only((forge.ROLE_OF_LABEL < 0) | ~several[forge.ROLE_OF_LABEL], table.labels)
     bands = np.split(np.arange(PIXELS), BANDS)
     return (
         [band_reader(plain, pixels) for pixels in bands if plain[:, pixels].any()],
-        [role_reader(labels, k) for k in np.unique(role[several])],
+        [role_reader(table.labels, k) for k in roles],
     )
 
 
 def squared_errors(images: np.ndarray) -> np.ndarray:
     """float32 (S, b): squared error beyond an empty page's of each shape's best palettes."""
     y = np.ascontiguousarray(images.transpose(1, 2, 0), np.float32) - 255  # (256, 3, b)
-    errors = np.zeros((len(all_shapes().labels), len(images)), np.float32)
+    errors = np.empty((len(all_shapes().labels), len(images)), np.float32)
     start = 0
     for name in forge.CLASSES:
-        end = start + len(forge.class_table(name).labels)
         bands, roles = class_readers(name)
-        for band in bands:
-            errors[start:end] += band.errors(y)[band.of_shape]
-        for role in roles:
-            errors[start:end] += role.best_errors(y)[role.of_shape]
+        pieces = [(band.errors(y), band.of_shape) for band in bands]
+        pieces += [(role.best_errors(y), role.of_shape) for role in roles]
+        end = start + len(forge.class_table(name).labels)
+        for shapes in blocks(end - start, len(images)):
+            errors[start:end][shapes] = sum(
+                found.take(of_shape[shapes], axis=0) for found, of_shape in pieces
+            )
         start = end
     return errors
 
