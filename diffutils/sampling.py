@@ -113,14 +113,16 @@ def sample_ddpm(
         "sample_ddpm", n_sample, device, nn_model, schedule, height, context, guidance, generator,
         progress,
     )  # fmt: skip
-    kept = Keeper(schedule)
-    for i in with_progress(range(schedule.timesteps, 0, -1), progress):
+    down = range(schedule.timesteps, 0, -1)
+    levels = [i for i in down if i % save_rate == 0 or i == schedule.timesteps or i < 8]
+    run = empty_trajectory([*levels, 0], x)
+    for i in with_progress(down, progress):
         z = normal_like(x, generator) if i > 1 else 0  # the last step adds no noise
         eps = predict_noise(x, i)
-        if i % save_rate == 0 or i == schedule.timesteps or i < 8:
-            kept.keep(i, x, eps)
+        if i in levels:
+            keep(run, i, x, eps, schedule)
         x = denoise_add_noise(x, i, eps, inject_noise * z, schedule=schedule)
-    return x, kept.trajectory(x)
+    return x, finished(run, x)
 
 
 @torch.no_grad()
@@ -139,12 +141,12 @@ def sample_ddim(
         "sample_ddim", n_sample, device, nn_model, schedule, height, context, guidance, generator,
         progress,
     )  # fmt: skip
-    kept = Keeper(schedule)
+    run = empty_trajectory(levels, x)
     for i, i_prev in with_progress(list(zip(levels[:-1], levels[1:], strict=True)), progress):
         eps = predict_noise(x, i)
-        kept.keep(i, x, eps)
+        keep(run, i, x, eps, schedule)
         x = denoise_ddim(x, i, i_prev, eps, schedule=schedule)
-    return x, kept.trajectory(x)
+    return x, finished(run, x)
 
 
 def ddim_levels(n, timesteps):
@@ -240,28 +242,21 @@ def normal_like(x, generator):
     return draw_noise(x.shape, generator).to(x.device)
 
 
-class Keeper:
-    """Collects a Trajectory while a sampler runs."""
+def empty_trajectory(levels, x):
+    """A Trajectory of images like x, made whole at once: many small pieces would take it twice."""
+    return Trajectory(levels, *(x.new_empty(len(levels), *x.shape) for _ in range(3)))
 
-    def __init__(self, schedule):
-        self.schedule, self.levels, self.x, self.eps, self.x0 = schedule, [], [], [], []
 
-    def keep(self, i, x, eps):
-        """Note the images x at level i and the guess eps."""
-        x0 = predict_x0(x, i, eps, schedule=self.schedule)
-        self.levels.append(i)
-        self.x.append(x)
-        self.eps.append(eps)
-        self.x0.append(x0)
+def keep(run, i, x, eps, schedule):
+    """Writes the images x at level i and the guess eps into the trajectory."""
+    k = run.levels.index(i)
+    run.x[k], run.eps[k], run.x0[k] = x, eps, predict_x0(x, i, eps, schedule=schedule)
 
-    def trajectory(self, samples):
-        """What was kept, and the samples as level 0."""
-        return Trajectory(
-            levels=[*self.levels, 0],
-            x=torch.stack([*self.x, samples]),
-            eps=torch.stack([*self.eps, torch.zeros_like(samples)]),
-            x0=torch.stack([*self.x0, samples]),
-        )
+
+def finished(run, samples):
+    """The trajectory with the samples as level 0."""
+    run.x[-1], run.eps[-1], run.x0[-1] = samples, 0, samples
+    return run
 
 
 def with_progress(levels, progress):
