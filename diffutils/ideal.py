@@ -32,6 +32,7 @@ class IdealDenoiser:
             raise ValueError("IdealDenoiser: x0 holds no sprites; expected (N, C, H, W), N >= 1")
         self.x0, self.schedule = x0, schedule
         self.points = x0.cpu().double().flatten(1)  # (N, D)
+        self.squares = (self.points**2).sum(1)  # (N,)
 
     def __call__(self, x, t, c=None):
         """The guess of the noise, like x. t: (B,), () or (1, 1, 1, 1), the level i / timesteps."""
@@ -68,7 +69,7 @@ class IdealDenoiser:
         alpha_bar = self.schedule.alpha_bar[i].reshape(-1, 1)
         x = x.cpu().double().flatten(1)
         agreement = alpha_bar.sqrt() * (x @ self.points.T)  # (B, N)
-        length = alpha_bar / 2 * (self.points**2).sum(1)
+        length = alpha_bar / 2 * self.squares
         return torch.softmax((agreement - length) / (1 - alpha_bar), dim=1)
 
     def effective_number(self, x, i):

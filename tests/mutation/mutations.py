@@ -144,8 +144,8 @@ KNOWN_FAULTS = [
     Mutation(
         "14 sampling starts at level T - 1",
         "diffutils/sampling.py",
-        "with_progress(range(schedule.timesteps, 0, -1), progress)",
-        "with_progress(range(schedule.timesteps - 1, 0, -1), progress)",
+        "down = range(schedule.timesteps, 0, -1)",
+        "down = range(schedule.timesteps - 1, 0, -1)",
     ),
     Mutation(
         "17 layers with statistics that an average misses",
@@ -187,8 +187,8 @@ KNOWN_FAULTS = [
     Mutation(
         "22 an oracle that compares with sprites that have not faded",
         "diffutils/ideal.py",
-        "length = alpha_bar / 2 * (self.points**2).sum(1)",
-        "length = (self.points**2).sum(1) / 2",
+        "length = alpha_bar / 2 * self.squares",
+        "length = self.squares / 2",
     ),
     Mutation(
         "23 every loss called normal",
@@ -419,8 +419,8 @@ SLIPS = [
     Mutation(
         "early slots painted over late ones",
         "diffutils/sprites/forge.py",
-        "labels = np.where(layer > 0, layer, labels)",
-        "labels = np.where(labels > 0, labels, layer)",
+        "np.copyto(labels, layer, where=layer > 0)",
+        "np.copyto(labels, layer, where=labels == 0)",
     ),
     Mutation(
         "held-out pairs by their difference",
