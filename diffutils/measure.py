@@ -83,9 +83,9 @@ def sharpness(samples):
     check_images("sharpness", "samples", samples)
     if samples.shape[2:] == (1, 1):
         raise ValueError("sharpness: samples has images of 1x1; expected pixels with neighbours")
-    right = samples.diff(dim=3).abs().flatten(1)
-    below = samples.diff(dim=2).abs().flatten(1)
-    return torch.cat([right, below], dim=1).mean(1)
+    right = samples.diff(dim=3).flatten(1)
+    below = samples.diff(dim=2).flatten(1)
+    return torch.cat([right, below], dim=1).abs_().mean(1)
 
 
 def check_some(where, name, x):
