@@ -31,6 +31,7 @@ from diffutils.sprites import forge
 from diffutils.sprites.judge import class_readers
 
 HALF_RANGE = 127.5  # grey levels in one unit of a picture in [-1, 1]
+CHUNK = 16  # pictures at a time: each takes 2 MB
 
 
 class GrammarDenoiser:
@@ -68,6 +69,10 @@ class GrammarDenoiser:
         check_count("guess_x0", "i", i, highest=self.schedule.timesteps)
         check_signal("guess_x0", torch.tensor(i), self.schedule, x)
         alpha_bar = self.schedule.alpha_bar[i]
+        return torch.cat([self.average(some, alpha_bar) for some in x.split(CHUNK)])
+
+    def average(self, x, alpha_bar):
+        """What `guess_x0` returns, for a few pictures x in which a share alpha_bar is left."""
         y = HALF_RANGE * (x.double().flatten(2) / alpha_bar.sqrt() - 1)  # (B, 3, 256)
         y = y.permute(2, 1, 0).float().contiguous()  # (256, 3, B)
         variance = float(HALF_RANGE**2 * (1 - alpha_bar) / alpha_bar)
