@@ -796,6 +796,7 @@ def finish(canvas, text):
     """The canvas as a Figure."""
     held = io.BytesIO()
     canvas.savefig(held, format="png", metadata={"Software": None})
+    canvas.clear()  # its parts point at each other: left alone, they stay until Python tidies up
     picture = Image.open(held).convert("RGB")
     return Figure(as_png(in_few_colours(picture), level=9), text)
 
