@@ -1,18 +1,19 @@
 """The network: a small U-Net that guesses the noise in a noisy sprite, eps = nn_model(x, t, c).
 
 `ContextUnet` reads a 16x16 sprite as 8x8 blocks of 2x2 pixels (U-Net: arXiv 1505.04597; scale and
-shift from the level: 2105.05233). Sprites have few colours: each pixel's is put to a vote.
+shift from the level: 2105.05233), and in its depth all places at once. Sprites have few colours:
+each pixel's is put to a vote.
 """
 
 import torch
 from torch import nn
-from torch.nn.functional import pad, silu
+from torch.nn.functional import adaptive_avg_pool2d, linear, pad, silu
 
 from diffutils.expect import check_kind, check_network_input, check_network_sizes
 from diffutils.pixels import fold, unfold
 from diffutils.schedule import NoiseSchedule, linear_schedule
 
-GROUPS, COLOURS = 8, 127
+GROUPS, COLOURS, PLACES = 8, 127, 4
 
 
 class ContextUnet(nn.Module):
@@ -20,30 +21,30 @@ class ContextUnet(nn.Module):
 
     n_context   length of a context vector (the five classes of sprite)
     channels    channels of the 8x8 maps; the 4x4 maps have twice as many
-    blocks      residual blocks: on the way down, in the middle, on the way up
-    schedule    the NoiseSchedule whose levels the network learns; linear_schedule() if None
+    hidden      numbers in which a block that sees all places sums them up
+    schedule    the NoiseSchedule of the levels that it learns; linear_schedule() if None
     conviction  what votes are multiplied by: 1 to train; above 1, cleaner samples, less varied
     """
 
-    def __init__(self, n_context=5, channels=64, blocks=(1, 2, 1), schedule=None, conviction=1.0):
+    def __init__(self, n_context=5, channels=64, hidden=160, schedule=None, conviction=1.0):
         super().__init__()
         schedule = linear_schedule() if schedule is None else schedule
         check_kind("ContextUnet", "schedule", schedule, NoiseSchedule)
-        check_network_sizes("ContextUnet", n_context, channels, blocks, conviction)
-        sizes = {"n_context": n_context, "channels": channels, "blocks": list(blocks)}
+        check_network_sizes("ContextUnet", n_context, channels, hidden, conviction)
+        sizes = {"n_context": n_context, "channels": channels, "hidden": hidden}
         self.config = sizes | {"beta": schedule.beta[1:].tolist()}
         self.n_context, self.timesteps, self.conviction = n_context, schedule.timesteps, conviction
         self.register_buffer("alpha_bar", schedule.alpha_bar.float(), persistent=False)
         wide, narrow, size = channels, 2 * channels, 2 * channels
         self.embed = Embedding(n_context, size)
         self.enter = nn.Conv2d(12, wide, 3, padding=1)
-        self.down = nn.ModuleList(ResidualBlock(wide, size) for _ in range(blocks[0]))
         self.shrink = nn.Conv2d(wide, narrow, 2, stride=2)
-        self.middle = nn.ModuleList(ResidualBlock(narrow, size) for _ in range(blocks[1]))
+        self.middle = nn.ModuleList([WholeBlock(narrow, hidden, size), ConvBlock(narrow, size),
+                                     ConvBlock(narrow, size), WholeBlock(narrow, hidden, size)])
         self.grow = nn.ConvTranspose2d(narrow, wide, 2, stride=2)
-        self.up = nn.ModuleList(ResidualBlock(wide, size) for _ in range(blocks[2]))
+        self.up = ConvBlock(wide, size)
         self.norm = nn.Sequential(nn.GroupNorm(GROUPS, wide), nn.SiLU())
-        self.leave = zeroed(nn.Conv2d(wide, 12, 3, padding=1))
+        self.leave = zeroed(nn.Conv2d(wide, 12, 1))
         self.vote = zeroed(nn.Conv2d(wide, 4 * (COLOURS + 1), 1))
         self.register_buffer("palette", torch.zeros(COLOURS, 3))
         self.register_buffer("missing", torch.full((COLOURS,), 1e9))  # 0 where a colour is
@@ -60,20 +61,14 @@ class ContextUnet(nn.Module):
         e = self.embed(t, c)  # (B or 1, 128)
         pixels = fold(x)  # (B, 8, 8, 4, 3)
         h = self.enter(pixels.flatten(3).permute(0, 3, 1, 2))  # (B, 64, 8, 8)
-        for block in self.down:
-            h = block(h, e)  # (B, 64, 8, 8)
         m = self.shrink(h)  # (B, 128, 4, 4)
         for block in self.middle:
             m = block(m, e)  # (B, 128, 4, 4)
-        h = h + self.grow(m)  # (B, 64, 8, 8)
-        for block in self.up:
-            h = block(h, e)  # (B, 64, 8, 8)
-        h = self.norm(h)
+        h = self.norm(self.up(h + self.grow(m), e))  # (B, 64, 8, 8)
         v = self.leave(h).permute(0, 2, 3, 1).reshape(pixels.shape)
-        votes = self.vote(h).permute(0, 2, 3, 1).reshape(len(x), -1, COLOURS + 1)  # (B, 256, 128)
-        alpha_bar = self.alpha_bar[(t * self.timesteps).round().long()].clamp(max=0.99999)
+        votes = self.vote(h).permute(0, 2, 3, 1).reshape(-1, COLOURS + 1)  # (B 256, 128)
+        alpha_bar = self.alpha_bar[(t * self.timesteps).round().long()].view(-1, 1, 1, 1, 1)
         with torch.autocast(x.device.type, enabled=False):  # colours need all their digits
-            alpha_bar = alpha_bar.view(-1, 1, 1, 1, 1)
             return unfold(self.noise_from(pixels, v.to(x), votes.to(x), alpha_bar))
 
     def noise_from(self, x, v, votes, alpha_bar):
@@ -83,17 +78,15 @@ class ContextUnet(nn.Module):
         palette weighs exp(vote) N(x; a m, s^2); the last one, "none of these", exp(vote) N(x; 0, 1)
         and its colour is a x - s v, where v = a noise - s x0 (arXiv 2202.00512, app. D).
         """
-        a, variance, one = alpha_bar.sqrt(), 1 - alpha_bar, torch.ones_like(x[..., :1])
-        m, std = self.palette, variance.sqrt()
-        none = (1 / variance - 1) * x.square().sum(-1, keepdim=True) / 2 + 3 * std.log()
-        facts = torch.cat([a / variance * x, -alpha_bar / variance / 2 * one, -one, none], dim=-1)
+        a, one, m = alpha_bar.sqrt(), torch.ones_like(x[..., :1]), self.palette
+        std = (1 - alpha_bar).clamp(min=1e-5).sqrt()
+        none = (1 / std**2 - 1) * x.square().sum(-1, keepdim=True) / 2 + 3 * std.log()
+        facts = torch.cat([a / std**2 * x, -((a / std) ** 2) / 2 * one, -one, none], dim=-1)
         table = torch.cat([m, m.square().sum(1, keepdim=True), self.missing[:, None]], dim=1)
-        table = torch.block_diag(table, m.new_ones(1, 1)).T.expand(len(x), 6, -1)  # (B, 6, 128)
-        facts = facts.view(len(x), -1, 6)  # (B, 256, 6): facts @ table are logarithms of weights
-        shares = torch.baddbmm(votes, facts, table, beta=self.conviction).softmax(-1)
-        known = (shares @ pad(m, (0, 0, 0, 1))).view(x.shape)
-        x0 = known + shares[..., -1].view(one.shape) * (a * x - std * v)
-        return (x - a * x0) / std
+        table = torch.block_diag(table, m.new_ones(1, 1)).T  # (6, 128)
+        shares = torch.addmm(votes, facts.view(-1, 6), table, beta=self.conviction).softmax(-1)
+        known = linear(shares, pad(m, (0, 0, 0, 1)).T.contiguous()).view(x.shape)
+        return (x - a * (known + shares[:, -1].view(one.shape) * (a * x - std * v))) / std
 
     @torch.no_grad()
     def learn_palette(self, colours):
@@ -120,21 +113,36 @@ class Embedding(nn.Module):
         return silu(self.mix(silu(self.level(waves) + self.context(c))))  # (B, 128)
 
 
-class ResidualBlock(nn.Module):
-    """Adds a correction to its maps; level and context scale and shift it. Starts as identity."""
+class ConvBlock(nn.Module):
+    """Adds to each place what a look at its neighbours suggests. Starts as identity."""
 
     def __init__(self, channels, embedding):
         super().__init__()
-        self.norm1 = nn.GroupNorm(GROUPS, channels)
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.norm = nn.GroupNorm(GROUPS, channels)
         self.scale_shift = nn.Linear(embedding, 2 * channels)
-        self.norm2 = nn.GroupNorm(GROUPS, channels)
-        self.conv2 = zeroed(nn.Conv2d(channels, channels, 3, padding=1))
+        self.conv = zeroed(nn.Conv2d(channels, channels, 3, padding=1))
 
     def forward(self, x, e):
         scale, shift = self.scale_shift(e)[:, :, None, None].chunk(2, dim=1)  # (B, C, 1, 1)
-        h = self.norm2(self.conv1(silu(self.norm1(x)))) * (1 + scale) + shift  # (B, C, H, W)
-        return x + self.conv2(silu(h))
+        return x + self.conv(silu(self.norm(x) * (1 + scale) + shift))  # (B, C, H, W)
+
+
+class WholeBlock(nn.Module):
+    """Adds to each place what a look at all 4x4 of them suggests. Starts as identity."""
+
+    def __init__(self, channels, hidden, embedding):
+        super().__init__()
+        self.norm = nn.GroupNorm(GROUPS, channels)
+        self.gather = nn.Linear(channels * PLACES**2, hidden)
+        self.scale_shift = nn.Linear(embedding, 2 * hidden)
+        self.spread = zeroed(nn.Linear(hidden, channels * PLACES**2))
+
+    def forward(self, x, e):
+        scale, shift = self.scale_shift(e).chunk(2, dim=1)  # (B, hidden)
+        places = adaptive_avg_pool2d(silu(self.norm(x)), PLACES)  # any size is seen as 4x4
+        h = self.gather(places.permute(0, 2, 3, 1).flatten(1))  # (B, 2048) to (B, hidden)
+        h = self.spread(silu(h * (1 + scale) + shift)).unflatten(1, (PLACES, PLACES, -1))
+        return x + adaptive_avg_pool2d(h.permute(0, 3, 1, 2), x.shape[2:])
 
 
 def zeroed(layer):

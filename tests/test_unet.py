@@ -168,7 +168,7 @@ def test_bayes_rule_is_that_of_the_slow_sum():
     torch.manual_seed(0)
     nn_model = ContextUnet(channels=16)
     nn_model.learn_palette(torch.rand(127, 3) * 2 - 1)
-    x, votes = torch.randn(1, 1, 1, 4, 3), torch.randn(1, 4, 128)
+    x, votes = torch.randn(1, 1, 1, 4, 3), torch.randn(4, 128)
     v, alpha_bar = torch.randn(1, 1, 1, 4, 3), torch.tensor(0.4).view(1, 1, 1, 1, 1)
     a, std = 0.4**0.5, 0.6**0.5
     expected = torch.zeros(4, 3)
