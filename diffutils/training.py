@@ -315,8 +315,9 @@ def frequent_colours(x0):
 
     returns   (n, 3) in [-1, 1]
     """
-    grey = to_uint8(x0).reshape(-1, 3).astype(np.int64)
-    packed, counts = np.unique(grey @ [65536, 256, 1], return_counts=True)
+    grey = np.concatenate([to_uint8(some) for some in x0.split(256)]).reshape(-1, 3)
+    packed = sum(grey[:, k] * np.uint32(256 ** (2 - k)) for k in range(3))
+    packed, counts = np.unique(packed, return_counts=True)
     packed = packed[np.argsort(-counts, kind="stable")]
     colours = np.stack([packed >> 16, packed >> 8 & 255, packed & 255], axis=1).astype(np.uint8)
     return to_float(colours[:, None, None])[:, :, 0, 0]

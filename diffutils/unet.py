@@ -101,7 +101,7 @@ class Embedding(nn.Module):
 
     def __init__(self, n_context, size, waves=16):
         super().__init__()
-        frequency = torch.pi / 2 * torch.logspace(0, 2, waves)
+        frequency = torch.pi / 2 * torch.logspace(0, 2, waves, device="cpu")
         self.register_buffer("frequency", frequency, persistent=False)
         self.level = nn.Linear(2 * waves, size)
         self.context = nn.Linear(n_context, size, bias=False)  # no context adds nothing

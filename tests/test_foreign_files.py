@@ -30,7 +30,7 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
 
 def network():
     torch.manual_seed(0)
-    return ContextUnet(channels=8, blocks=(0, 0, 0), schedule=SCHEDULE)
+    return ContextUnet(channels=8, hidden=8, schedule=SCHEDULE)
 
 
 def weights(path):
@@ -76,11 +76,11 @@ def config(**changed):
     ({"config": "[" * 100_000}, "config describes no network"),
     ({"config": config(extra=1)}, "config describes no network"),
     ({"config": config(channels=12)}, "channels is 12; expected a multiple of 8"),
-    ({"config": config(blocks=[64, 64, 10**6])}, "each of blocks is 1000000"),
-    ({"config": config(blocks="abc")}, "blocks is 'abc'; expected three counts"),
+    ({"config": config(hidden=10**6)}, "hidden is 1000000"),
+    ({"config": config(hidden="abc")}, "hidden is"),
     ({"config": config(beta=["0.1"])}, "beta is .*; expected real numbers"),
     ({"config": config(conviction=float("nan"))}, "conviction is nan"),
-    ({"config": config(channels=512, blocks=[64, 64, 64])}, "lacks tensor 'down.0"),
+    ({"config": config(channels=512, hidden=2048)}, "tensor '.*' has shape"),
 ])  # fmt: skip
 def test_a_config_that_is_no_network_of_ours_is_refused(tmp_path, changed, said):
     path = rewrite(weights(tmp_path / "a.safetensors"), **changed)

@@ -65,7 +65,7 @@ VERDICT = judge(BYTES)
 LEVELS = torch.tensor([1, 6, 3])
 IDEAL = IdealDenoiser(X, schedule=SCHEDULE)
 GRAMMAR = GrammarDenoiser(schedule=SCHEDULE)
-UNET = ContextUnet(channels=8, blocks=(0, 0, 0), schedule=SCHEDULE)
+UNET = ContextUnet(channels=8, hidden=8, schedule=SCHEDULE)
 
 
 class Toy(torch.nn.Module):
@@ -293,7 +293,7 @@ CALLS = [
     Call(perturb_input, {"x": X, "i": LEVELS, "noise": X, "schedule": SCHEDULE}, like("x"), 400),
     Call(perturb_input, {"x": X, "i": 2, "noise": X, "schedule": SCHEDULE}, like("x")),
     Call(predict_x0, {"x_t": X, "i": LEVELS, "noise": X, "schedule": SCHEDULE}, like("x_t"), 300),
-    Call(ContextUnet, {"n_context": 5, "channels": 8, "blocks": (0, 1, 0), "schedule": SCHEDULE,
+    Call(ContextUnet, {"n_context": 5, "channels": 8, "hidden": 8, "schedule": SCHEDULE,
                        "conviction": 1.0}, of_kind(ContextUnet)),
     Call(UNET, {"x": SMALL, "t": torch.tensor([0.2, 0.5, 1]), "c": torch.ones(3, 5)}, like("x"),
          400, "ContextUnet"),

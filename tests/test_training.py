@@ -36,7 +36,7 @@ SCHEDULE = linear_schedule()
 
 def small_network(seed=0):
     torch.manual_seed(seed)
-    return ContextUnet(channels=16, blocks=(1, 1, 1), schedule=SCHEDULE)
+    return ContextUnet(channels=16, hidden=8, schedule=SCHEDULE)
 
 
 def squares(n=40):
@@ -481,7 +481,7 @@ def test_weights_that_do_not_fit_are_named(saved, change, words):
 
 
 @pytest.mark.parametrize("config", [
-    "not json", "[]", "{}", json.dumps({"n_context": 5, "channels": 10**9, "blocks": [1, 1, 1]}),
+    "not json", "[]", "{}", json.dumps({"n_context": 5, "channels": 10**9, "hidden": 8}),
 ])
 def test_a_config_that_cannot_be_built_is_refused(saved, config):
     def change(metadata):

@@ -48,8 +48,8 @@ KNOWN_FAULTS = [
     Mutation(
         "2 a layer built inside forward",
         "diffutils/unet.py",
-        "return x + self.conv2(silu(h))",
-        "return nn.Conv2d(x.shape[1], x.shape[1], 1)(x) + self.conv2(silu(h))",
+        "return x + self.conv(silu(self.norm(x) * (1 + scale) + shift))",
+        "return nn.Conv2d(x.shape[1], x.shape[1], 1)(x) + self.conv(silu(self.norm(x) + shift))",
     ),
     Mutation(
         "3 alpha_bar with a wrong first factor, then patched",
@@ -90,8 +90,8 @@ KNOWN_FAULTS = [
     Mutation(
         "8 heights wired in",
         "diffutils/unet.py",
-        "h = h + self.grow(m)",
-        "h = h + self.grow(m)[:, :, :8, :8]",
+        "x.shape[2:])",
+        "PLACES)",
     ),
     Mutation(
         "9 repeated sprites counted as data",
@@ -150,8 +150,8 @@ KNOWN_FAULTS = [
     Mutation(
         "17 layers with statistics that an average misses",
         "diffutils/unet.py",
-        "self.norm1 = nn.GroupNorm(GROUPS, channels)",
-        "self.norm1 = nn.BatchNorm2d(channels)",
+        "self.norm = nn.Sequential(nn.GroupNorm(GROUPS, wide), nn.SiLU())",
+        "self.norm = nn.Sequential(nn.BatchNorm2d(wide), nn.SiLU())",
     ),
     Mutation(
         "18 what is no safetensors file is unpickled",
@@ -377,8 +377,8 @@ SLIPS = [
     Mutation(
         "scale and shift swapped",
         "diffutils/unet.py",
-        "scale, shift = self.scale_shift(e)",
-        "shift, scale = self.scale_shift(e)",
+        "scale, shift = self.scale_shift(e)[:, :, None, None]",
+        "shift, scale = self.scale_shift(e)[:, :, None, None]",
     ),
     Mutation(
         "variety that counts the sample itself",
