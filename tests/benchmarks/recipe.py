@@ -46,7 +46,13 @@ class Attention(nn.Module):
 class WithAttention(ContextUnet):
     def __init__(self, **given):
         super().__init__(**given)
-        self.middle.insert(1, Attention(self.shrink.out_channels))
+        self.middle.insert(2, Attention(self.shrink.out_channels))
+
+
+class WithoutWhole(ContextUnet):
+    def __init__(self, **given):
+        super().__init__(**given)
+        self.middle = self.middle[1:3]
 
 
 class WithoutPalette(ContextUnet):
@@ -82,10 +88,10 @@ VARIANTS = {
     "loss of v": {"weights": like_v},
     "min-SNR-5": {"weights": min_snr},
     "attention at 4x4": {"network": WithAttention},
-    "4 middle blocks": {"blocks": (1, 4, 1)},
-    "2 blocks up": {"blocks": (1, 2, 2)},
-    "no block down": {"blocks": (0, 3, 1)},
-    "48 channels, deeper": {"channels": 48, "blocks": (1, 4, 2)},
+    "no look at all places": {"network": WithoutWhole},
+    "hidden 64": {"hidden": 64},
+    "hidden 320": {"hidden": 320},
+    "48 channels": {"channels": 48},
     "96 channels": {"channels": 96},
     "rate 1e-3": {"learning_rate": 1e-3},
     "rate 6e-3": {"learning_rate": 6e-3},
@@ -97,13 +103,13 @@ VARIANTS = {
 }
 
 
-def train(sprites, *, network=ContextUnet, weights=BOUND, channels=64, blocks=(1, 2, 1), seed=0,
+def train(sprites, *, network=ContextUnet, weights=BOUND, channels=64, hidden=160, seed=0,
           learning_rate=3e-3, batch_size=BATCH, averaged=True, bfloat16=False, schedule=None):
     """A trained network, its schedule, and the CPU seconds that it took."""
     schedule = schedule or linear_schedule()
     training.level_weights = weights
     torch.manual_seed(seed)
-    nn_model = network(channels=channels, blocks=blocks, schedule=schedule)
+    nn_model = network(channels=channels, hidden=hidden, schedule=schedule)
     run = training.fit(nn_model, sprites, schedule=schedule, steps=IMAGES // batch_size,
                        batch_size=batch_size, seed=seed, learning_rate=learning_rate,
                        bfloat16=bfloat16)
