@@ -130,7 +130,7 @@ def check_floats(where, name, value, expected="floats"):
 
 def check_finite(where, name, value):
     """The numbers of the tensor `value` are finite."""
-    if not torch.isfinite(value).all():
+    if (0 * value.detach()).sum() != 0:  # 0 times nan or infinity is nan; fast, and any size goes
         raise ValueError(
             f"{where}: {name} holds numbers that are not finite; expected neither nan nor infinity"
         )

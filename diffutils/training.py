@@ -138,7 +138,7 @@ class Run:
         self.nn_model = nn_model
         with interrupts_held():  # the first optimizer imports much of torch
             self.optimizer = torch.optim.AdamW(nn_model.parameters(), lr=learning_rate,
-                                               betas=(0.9, 0.99), weight_decay=0.01)
+                                               betas=(0.9, 0.99), weight_decay=0.01, fused=True)
         if accelerator is not None:
             self.nn_model = accelerator.prepare(nn_model)
             self.device = accelerator.device

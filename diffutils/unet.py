@@ -1,19 +1,18 @@
 """The network: a small U-Net that guesses the noise in a noisy sprite, eps = nn_model(x, t, c).
 
-`ContextUnet` reads a 16x16 sprite as 8x8 blocks of 2x2 pixels (U-Net: arXiv 1505.04597; scale and
-shift from the level: 2105.05233), and in its depth all places at once. Sprites have few colours:
-each pixel's is put to a vote.
+`ContextUnet` reads a sprite as blocks of 2x2 pixels (U-Net: arXiv 1505.04597; scale and shift from
+the level: 2105.05233), in its depth all places at once, and puts each pixel's colour to a vote.
 """
 
 import torch
 from torch import nn
-from torch.nn.functional import adaptive_avg_pool2d, linear, pad, silu
+from torch.nn.functional import adaptive_avg_pool2d, linear, silu
 
 from diffutils.expect import check_kind, check_network_input, check_network_sizes
 from diffutils.pixels import fold, unfold
 from diffutils.schedule import NoiseSchedule, linear_schedule
 
-GROUPS, COLOURS, PLACES = 8, 127, 4
+GROUPS, COLOURS, PLACES, ROWS = 8, 127, 4, 2048  # ROWS pixels vote at a time
 
 
 class ContextUnet(nn.Module):
@@ -83,10 +82,11 @@ class ContextUnet(nn.Module):
         none = (1 / std**2 - 1) * x.square().sum(-1, keepdim=True) / 2 + 3 * std.log()
         facts = torch.cat([a / std**2 * x, -((a / std) ** 2) / 2 * one, -one, none], dim=-1)
         table = torch.cat([m, m.square().sum(1, keepdim=True), self.missing[:, None]], dim=1)
-        table = torch.block_diag(table, m.new_ones(1, 1)).T  # (6, 128)
-        shares = torch.addmm(votes, facts.view(-1, 6), table, beta=self.conviction).softmax(-1)
-        known = linear(shares, pad(m, (0, 0, 0, 1)).T.contiguous()).view(x.shape)
-        return (x - a * (known + shares[:, -1].view(one.shape) * (a * x - std * v))) / std
+        table = torch.block_diag(table, m.new_ones(1, 1)).T.contiguous()  # (6, 128)
+        shown = [linear(torch.addmm(*part, table, beta=self.conviction).softmax(-1), table)
+                 for part in zip(votes.split(ROWS), facts.view(-1, 6).split(ROWS), strict=True)]
+        known, _, unknown = torch.cat(shown).view(*one.shape[:-1], 6).split([3, 2, 1], dim=-1)
+        return (x - a * (known + unknown * (a * x - std * v))) / std
 
     @torch.no_grad()
     def learn_palette(self, colours):
