@@ -10,6 +10,7 @@ rewritten it, it is silent. So it is before the first cell was run: nothing runs
 speak.
 """
 
+import ast
 import functools
 import inspect
 import json
@@ -32,10 +33,23 @@ class Cell:
         return f"the cell under '{self.heading}' that begins with `{first[:50]}`"
 
 
+class WithGenerators(ast.NodeTransformer):
+    """Makes generators of comprehensions, whose names symtable has called the cell's since 3.12."""
+
+    def visit_ListComp(self, node):
+        return ast.GeneratorExp(self.visit(node.elt), [self.visit(part) for part in node.generators])
+
+    visit_SetComp = visit_ListComp
+
+    def visit_DictComp(self, node):
+        return self.visit_ListComp(ast.ListComp(ast.Tuple([node.key, node.value]), node.generators))
+
+
 def names_of(text):
     """(names that a cell's text makes, names that it uses and does not make itself)."""
     try:
-        top = symtable.symtable(text, "cell", "exec")
+        plain = ast.unparse(WithGenerators().visit(ast.parse(text)))
+        top = symtable.symtable(plain, "cell", "exec")
     except SyntaxError:  # %magic
         return frozenset(), frozenset()
     made = {s.get_name() for s in top.get_symbols() if s.is_assigned() or s.is_imported()}

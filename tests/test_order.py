@@ -124,6 +124,7 @@ def test_the_lesson_is_the_one_whose_cells_were_run(tmp_path, monkeypatch):
     ("import a.b as c, d.e\nfrom f import g", "c d g", ""),
     ("def f(x, y=z):\n    w = x\n    return w + v", "f", "z v"),
     ("for i in a:\n    b = [j for j in i if c]", "i b", "a c"),
+    ("x = {i: [k for k in {j for j in a}] for i in b}", "x", "a b"),
     ("with o as p:\n    (q, *r), s.t, u[v] = w", "p q r", "o s u v w"),
     ("class A(B):\n    c = d\n    def e(self):\n        return f", "A", "B d f"),
     ("%matplotlib inline", "", ""),
