@@ -37,7 +37,8 @@ class WithGenerators(ast.NodeTransformer):
     """Makes generators of comprehensions, whose names symtable has called the cell's since 3.12."""
 
     def visit_ListComp(self, node):
-        return ast.GeneratorExp(self.visit(node.elt), [self.visit(part) for part in node.generators])
+        self.generic_visit(node)
+        return ast.GeneratorExp(node.elt, node.generators)
 
     visit_SetComp = visit_ListComp
 

@@ -334,5 +334,5 @@ def test_no_file_makes_its_reader_take_1_gb(tmp_path):
     *said, before, most = done.stdout.splitlines()
     for (path, expected), line in zip(files.items(), said, strict=True):
         assert expected in line, path
-    imported = 250  # megabytes, by torch for the CPU; one for CUDA takes 600 before it has read a file
+    imported = 250  # megabytes, by torch for the CPU; torch for CUDA takes 600
     assert int(most) - int(before) < 1000 - imported, (before, most)
