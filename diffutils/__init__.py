@@ -7,9 +7,12 @@ only; plotting, widgets and lesson set-up live in submodules (`diffutils.figures
 
 import os
 
-# Threads that wait for each other sleep. Beside other busy programs, spinning ones make torch tens
-# of times slower. It must be said before torch is loaded; a value already set is respected.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Threads that wait for each other spin for some microseconds, then sleep. Spinning for longer makes
+# torch tens of times slower beside other busy programs; sleeping at once costs a third of its speed
+# on an idle machine. It must be said before torch is loaded; a policy already set is respected.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 from diffutils.interrupts import interrupts_held
 

@@ -85,9 +85,14 @@ def test_requirements_pin_what_the_project_needs():
 
 
 def test_importing_diffutils_lets_waiting_threads_sleep_unless_told_otherwise():
-    code = "import os, diffutils; print(os.environ['OMP_WAIT_POLICY'])"
-    for setting, expected in (({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")):
-        environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"} | setting
+    names = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+    code = f"import os, diffutils; print(*[os.environ.get(name) for name in {names}])"
+    for setting, expected in (
+        ({}, "PASSIVE 1000"),
+        ({"GOMP_SPINCOUNT": "5"}, "PASSIVE 5"),
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE None"),
+    ):
+        environment = {k: v for k, v in os.environ.items() if k not in names} | setting
         done = subprocess.run(
             [sys.executable, "-c", code],
             env=environment,
