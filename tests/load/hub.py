@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 import venv
 from pathlib import Path
@@ -37,9 +38,9 @@ c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{proxy_port}"
 c.ConfigurableHTTPProxy.command = ["{proxy}"]
 c.ConfigurableHTTPProxy.pid_file = "{folder}/proxy.pid"
 c.JupyterHub.spawner_class = "simple"
-c.SimpleLocalProcessSpawner.home_dir_template = "{folder}/homes/{{username}}"
+c.SimpleLocalProcessSpawner.home_dir_template = "{homes}/{{username}}"
 c.Spawner.cmd = ["{python}", "-m", "jupyterhub.singleuser"]
-c.Spawner.args = ["--allow-root"]
+c.Spawner.args = ["--allow-root", "--KernelManager.transport=ipc"]  # see Hub
 c.Spawner.environment = {{"PYTHONPATH": "{root}", "{mark}": "{token}"}}
 c.Spawner.start_timeout = c.Spawner.http_timeout = 600  # all come at once, on few cores
 """
@@ -74,18 +75,24 @@ def free_ports(count):
 
 
 class Hub:
-    """A running hub with its proxy: `url`, `token`; `stop()` says which processes outlived it."""
+    """A running hub with its proxy: `url`, `token`; `stop()` says which processes outlived it.
+
+    Kernels speak through sockets in the file system. Through ports, two that start at the same time
+    now and then choose the same one, and a student has no kernel. Such a socket's path has at most
+    107 characters, so the homes are in a folder with a short name.
+    """
 
     def __init__(self):
         python, proxy = set_up()
         folder = SCRATCH / "hub"
         shutil.rmtree(folder, ignore_errors=True)
-        (folder / "homes").mkdir(parents=True)
+        folder.mkdir(parents=True)
+        self.homes = tempfile.mkdtemp(prefix="hub", dir="/tmp")
         port, hub_port, proxy_port = free_ports(3)
         self.url, self.token = f"http://127.0.0.1:{port}", secrets.token_hex(16)
         config = CONFIG.format(
             port=port, hub_port=hub_port, proxy_port=proxy_port, token=self.token,
-            folder=folder, proxy=proxy, python=python, root=ROOT, mark=MARK,
+            folder=folder, homes=self.homes, proxy=proxy, python=python, root=ROOT, mark=MARK,
         )  # fmt: skip
         (folder / "jupyterhub_config.py").write_text(config, encoding="utf-8")
         variables = {"HOME": str(folder), MARK: self.token}
@@ -131,6 +138,7 @@ class Hub:
             with contextlib.suppress(psutil.NoSuchProcess):
                 commands.append(" ".join(process.cmdline())[:120])
                 process.kill()
+        shutil.rmtree(self.homes, ignore_errors=True)
         return commands
 
     def tail(self, lines=15):

@@ -81,6 +81,7 @@ class Student:
             self.hub.url.replace("http", "ws", 1) + self.kernel + "/channels",
             headers={"Authorization": f"token {self.hub.token}"},
             connect_timeout=PATIENCE,
+            request_timeout=PATIENCE,  # a browser would try again where tornado gives up after 20 s
         )
         self.socket = await websocket_connect(request, max_message_size=2**28)
         await self.run_cell("None")
