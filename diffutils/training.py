@@ -36,6 +36,7 @@ import psutil
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch.optim.adamw import adamw
 from torch.optim.swa_utils import AveragedModel
 
 from diffutils.expect import (
@@ -47,7 +48,6 @@ from diffutils.expect import (
     check_number,
     check_path,
 )
-from diffutils.interrupts import interrupts_held
 from diffutils.noising import perturb_input
 from diffutils.pixels import to_float, to_uint8
 from diffutils.schedule import NoiseSchedule
@@ -136,12 +136,10 @@ class Run:
             nn_model.learn_palette(frequent_colours(x0))
         self.device = device_of(nn_model)
         self.nn_model = nn_model
-        with interrupts_held():  # the first optimizer imports much of torch
-            self.optimizer = torch.optim.AdamW(nn_model.parameters(), lr=learning_rate,
-                                               betas=(0.9, 0.99), weight_decay=0.01, fused=True)
         if accelerator is not None:
             self.nn_model = accelerator.prepare(nn_model)
             self.device = accelerator.device
+        self.optimizer = AdamW(nn_model)
         self.averaged = AveragedModel(nn_model, multi_avg_fn=average_last_tenth)
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
         if self.checkpoint is not None and self.checkpoint.exists():
@@ -176,11 +174,10 @@ class Run:
         error = ((pred_noise - noise) ** 2).mean(dim=(1, 2, 3))
         loss = (self.weight[i].to(error) * error).mean()
 
-        self.optimizer.zero_grad()
+        self.nn_model.zero_grad()
         self.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.nn_model.parameters(), 1.0)
-        self.set_learning_rate()
-        self.optimizer.step()
+        self.optimizer.step(self.rate())
         self.averaged.update_parameters(unwrap(self.nn_model))
         return error.detach(), i
 
@@ -222,12 +219,11 @@ class Run:
     def finished(self):
         return self.progress() >= 1
 
-    def set_learning_rate(self):
-        """Climbs for 100 steps, or a tenth of a short run; falls along a cosine to zero."""
+    def rate(self):
+        """The learning rate: climbs for 100 steps, or a tenth of a short run; falls to zero."""
         climb = min(1.0, max((self.step + 1) / WARMUP_STEPS, 10 * self.progress()))
         fall = 0.5 + 0.5 * math.cos(math.pi * self.progress())
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate * climb * fall
+        return self.learning_rate * climb * fall
 
     def record(self, error, levels):
         if self.accelerator is not None:
@@ -250,6 +246,31 @@ class Run:
         first = self.accelerator is None or self.accelerator.is_main_process
         if self.checkpoint is not None and first:
             save_checkpoint(self.checkpoint, self)
+
+
+class AdamW:
+    """AdamW (arXiv 1711.05101, algorithm 2) through the function of that name in torch.optim.
+
+    The class there does the same, but imports torch's compiler first: a second, and 70 MB in the
+    kernel of every student.
+    """
+
+    def __init__(self, nn_model):
+        self.parameters = dict(nn_model.named_parameters())
+        self.moments = {name: {"step": torch.zeros((), device=p.device),
+                               "exp_avg": torch.zeros_like(p, requires_grad=False),
+                               "exp_avg_sq": torch.zeros_like(p, requires_grad=False)}
+                        for name, p in self.parameters.items()}
+
+    @torch.no_grad()
+    def step(self, learning_rate):
+        """One step along the gradients of the parameters that have one."""
+        moved = {name: p for name, p in self.parameters.items() if p.grad is not None}
+        step, mean, square = ([self.moments[name][kind] for name in moved]
+                              for kind in ("step", "exp_avg", "exp_avg_sq"))
+        adamw([*moved.values()], [p.grad for p in moved.values()], mean, square, [], step,
+              lr=learning_rate, beta1=0.9, beta2=0.99, weight_decay=0.01, eps=1e-8,
+              amsgrad=False, maximize=False, fused=True)
 
 
 def check_budget(steps, seconds):
@@ -569,15 +590,10 @@ def run_settings(run):
 
 
 def run_state(run):
-    """Every tensor that a step changes, by name; the moments are made where they are not yet."""
+    """Every tensor that a step changes, by name."""
     nn_model = unwrap(run.nn_model)
     state = {f"nn_model.{k}": v.detach() for k, v in nn_model.state_dict().items()}
     state |= {f"averaged.{k}": v.detach() for k, v in run.averaged.state_dict().items()}
-    for name, parameter in nn_model.named_parameters():
-        moments = run.optimizer.state[parameter]
-        if not moments:
-            moments["step"] = torch.zeros(())
-            moments["exp_avg"] = torch.zeros_like(parameter)
-            moments["exp_avg_sq"] = torch.zeros_like(parameter)
+    for name, moments in run.optimizer.moments.items():
         state |= {f"optimizer.{name}.{k}": v for k, v in moments.items()}
     return state

@@ -1,5 +1,6 @@
 """Training does what it says, ends the same after any interruption, and files are safe to load."""
 
+import copy
 import dataclasses
 import json
 import os
@@ -19,6 +20,7 @@ from diffutils.measure import loss_by_level
 from diffutils.pixels import to_float
 from diffutils.sprites import forge_sprites
 from diffutils.training import (
+    AdamW,
     average_last_tenth,
     fit,
     frequent_colours,
@@ -199,10 +201,47 @@ def test_a_gradient_is_no_longer_than_1():
         assert abs(listener.scale.grad) == pytest.approx(1, rel=1e-3)
 
 
-def test_the_learning_rate_climbs_for_a_tenth_of_a_short_run_and_falls_to_zero():
+def test_steps_are_those_of_the_optimizer_in_torch():
+    torch.manual_seed(0)
+    ours = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Conv2d(4, 2, 3))
+    unused = torch.nn.Parameter(torch.ones(2))
+    ours.register_parameter("unused", unused)
+    theirs = copy.deepcopy(ours)
+    optimizer = AdamW(ours)
+    reference = torch.optim.AdamW(theirs.parameters(), betas=(0.9, 0.99), weight_decay=0.01)
+    for rate in (0.1, 0.03, 0.01):
+        x = torch.randn(2, 3, 8, 8)
+        for nn_model in (ours, theirs):
+            nn_model.zero_grad()
+            nn_model(x).square().sum().backward()
+        reference.param_groups[0]["lr"] = rate
+        reference.step()
+        optimizer.step(rate)
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+    assert unused.tolist() == [1, 1]
+
+
+def test_training_does_not_import_the_compiler_of_torch():
+    """It takes a second, and 70 MB of every student's kernel."""
+    code = """if True:
+        import sys, torch
+        from diffutils import linear_schedule
+        from diffutils.training import fit
+        from diffutils.unet import ContextUnet
+        nn_model = ContextUnet(channels=16, hidden=8)
+        for record in fit(nn_model, torch.zeros(2, 3, 16, 16), schedule=linear_schedule(), steps=2):
+            pass
+        print("torch._dynamo" in sys.modules)"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["False"]
+
+
+def test_the_learning_rate_climbs_for_a_tenth_of_a_short_run_and_falls_to_zero(monkeypatch):
     run, rates = small_run(Listener(), steps=40, batch_size=1, learning_rate=1.0), []
+    monkeypatch.setattr(run.optimizer, "step", rates.append)
     for _ in run:
-        rates.append(run.optimizer.param_groups[0]["lr"])
+        pass
     assert rates[0] < 0.02 and rates[:5] == sorted(rates[:5])
     assert 0.95 < max(rates) <= 1
     assert rates[4:] == sorted(rates[4:], reverse=True) and 0 < rates[-1] < 0.01
