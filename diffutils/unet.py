@@ -38,8 +38,7 @@ class ContextUnet(nn.Module):
         self.embed = Embedding(n_context, size)
         self.enter = nn.Conv2d(12, wide, 3, padding=1)
         self.shrink = nn.Conv2d(wide, narrow, 2, stride=2)
-        self.middle = nn.ModuleList([WholeBlock(narrow, hidden, size), ConvBlock(narrow, size),
-                                     ConvBlock(narrow, size), WholeBlock(narrow, hidden, size)])
+        self.middle = nn.ModuleList([WholeBlock(narrow, hidden, size) for _ in range(2)])
         self.grow = nn.ConvTranspose2d(narrow, wide, 2, stride=2)
         self.up = ConvBlock(wide, size)
         self.norm = nn.Sequential(nn.GroupNorm(GROUPS, wide), nn.SiLU())
@@ -73,22 +72,24 @@ class ContextUnet(nn.Module):
     def noise_from(self, x, v, votes, alpha_bar):
         """The noise in pixels x (B, h, w, 4, 3): what is left when their likely colour is taken.
 
-        Bayes' rule for each pixel, with a = sqrt(alpha_bar), s^2 = 1 - alpha_bar: a colour m of the
-        palette weighs exp(vote) N(x; a m, s^2); the last one, "none of these", exp(vote) N(x; 0, 1)
+        Bayes' rule for each pixel, with a = sqrt(alpha_bar), s^2 = 1 - alpha_bar: colour m of the
+        palette weighs exp(vote) N(x; a m, s^2); the last, "none of these", exp(vote) N(x; 0, 1),
         and its colour is a x - s v, where v = a noise - s x0 (arXiv 2202.00512, app. D).
         """
         a, one, m = alpha_bar.sqrt(), torch.ones_like(x[..., :1]), self.palette
         std = (1 - alpha_bar).clamp(min=1e-5).sqrt()
         none = (1 / std**2 - 1) * x.square().sum(-1, keepdim=True) / 2 + 3 * std.log()
-        facts = torch.cat([a / std**2 * x, -((a / std) ** 2) / 2 * one, -one, none], dim=-1)
+        facts = torch.cat([a / std**2 * x, -((a / std) ** 2) / 2 * one, -one, none], -1).view(-1, 6)
         table = torch.cat([m, m.square().sum(1, keepdim=True), self.missing[:, None]], dim=1)
-        table = torch.block_diag(table, m.new_ones(1, 1)).T.contiguous()  # (6, 128)
-        shown = [linear(torch.addmm(*part, table, beta=self.conviction).softmax(-1), table)
-                 for part in zip(votes.split(ROWS), facts.view(-1, 6).split(ROWS), strict=True)]
+        table, shown = torch.block_diag(table, m.new_ones(1, 1)).T.contiguous(), []  # (6, 128)
+        for part in zip(votes.split(ROWS), facts.split(ROWS), strict=True):
+            belief = torch.addmm(*part, table, beta=self.conviction)
+            with torch.no_grad():  # lifts hopeless colours to e^-80: tinier numbers are slow
+                torch.maximum(belief, belief.amax(-1, keepdim=True) - 80, out=belief)
+            shown.append(linear(belief.softmax(-1), table))
         known, _, unknown = torch.cat(shown).view(*one.shape[:-1], 6).split([3, 2, 1], dim=-1)
         return (x - a * (known + unknown * (a * x - std * v))) / std
 
-    @torch.no_grad()
     def learn_palette(self, colours):
         """Takes the first 127 of colours (n, 3), in [-1, 1], as palette, if there is none yet."""
         if self.missing.all():
@@ -108,8 +109,7 @@ class Embedding(nn.Module):
         self.mix = nn.Linear(size, size)
 
     def forward(self, t, c):
-        angle = t[:, None] * self.frequency  # (B, 16)
-        waves = torch.cat([angle.sin(), angle.cos()], dim=1)  # (B, 32)
+        waves = torch.cat([wave(t[:, None] * self.frequency) for wave in (torch.sin, torch.cos)], 1)
         return silu(self.mix(silu(self.level(waves) + self.context(c))))  # (B, 128)
 
 

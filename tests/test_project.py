@@ -112,3 +112,15 @@ def test_nothing_lies_at_the_top_but_what_belongs_there():
         "conftest.py", "diagrams", "diffutils", "notebooks", "pyproject.toml",
         "requirements.txt", "tests",
     }  # fmt: skip
+
+
+def test_every_mutation_can_be_planted():
+    """Each names a piece of the code as it is now; otherwise tests/mutation/run.py stops there."""
+    sys.path.insert(0, str(ROOT / "tests" / "mutation"))
+    try:
+        from mutations import KNOWN_FAULTS, SLIPS
+    finally:
+        sys.path.pop(0)
+    for mutation in (*KNOWN_FAULTS, *SLIPS):
+        text = (ROOT / mutation.file).read_text(encoding="utf-8")
+        assert text.count(mutation.old) == 1, mutation.name

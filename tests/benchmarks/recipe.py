@@ -18,7 +18,7 @@ from diffutils import linear_schedule, perturb_input, sample_ddim
 from diffutils.grammar import GrammarDenoiser
 from diffutils.sprites import forge_sprites, judge
 from diffutils.train import forged
-from diffutils.unet import GROUPS, ContextUnet
+from diffutils.unet import GROUPS, ContextUnet, ConvBlock
 
 IMAGES, BATCH = 76_800, 128
 LEVELS = (25, 50, 100, 200, 300, 400)
@@ -46,13 +46,39 @@ class Attention(nn.Module):
 class WithAttention(ContextUnet):
     def __init__(self, **given):
         super().__init__(**given)
-        self.middle.insert(2, Attention(self.shrink.out_channels))
+        self.middle.insert(1, Attention(self.shrink.out_channels))
 
 
 class WithoutWhole(ContextUnet):
+    """Four convolutions at 4x4 instead of the two looks at all places."""
+
     def __init__(self, **given):
         super().__init__(**given)
-        self.middle = self.middle[1:3]
+        narrow = self.shrink.out_channels
+        self.middle = nn.ModuleList([ConvBlock(narrow, narrow) for _ in range(4)])
+
+
+class WithConvolutions(ContextUnet):
+    """Two convolutions at 4x4 between the two looks at all places."""
+
+    def __init__(self, **given):
+        super().__init__(**given)
+        narrow, (first, last) = self.shrink.out_channels, self.middle
+        between = [ConvBlock(narrow, narrow) for _ in range(2)]
+        self.middle = nn.ModuleList([first, *between, last])
+
+
+class WithoutConvolution(ContextUnet):
+    """No block on the way up: each place is left to itself there."""
+
+    def __init__(self, **given):
+        super().__init__(**given)
+        self.up = First()
+
+
+class First(nn.Module):
+    def forward(self, x, e):
+        return x
 
 
 class WithoutPalette(ContextUnet):
@@ -89,6 +115,8 @@ VARIANTS = {
     "min-SNR-5": {"weights": min_snr},
     "attention at 4x4": {"network": WithAttention},
     "no look at all places": {"network": WithoutWhole},
+    "convolutions at 4x4": {"network": WithConvolutions},
+    "no convolution at 8x8": {"network": WithoutConvolution},
     "hidden 64": {"hidden": 64},
     "hidden 320": {"hidden": 320},
     "48 channels": {"channels": 48},

@@ -371,8 +371,8 @@ SLIPS = [
     Mutation(
         "the level as sines alone",
         "diffutils/unet.py",
-        "waves = torch.cat([angle.sin(), angle.cos()], dim=1)",
-        "waves = torch.cat([angle.sin(), angle.sin()], dim=1)",
+        "for wave in (torch.sin, torch.cos)",
+        "for wave in (torch.sin, torch.sin)",
     ),
     Mutation(
         "scale and shift swapped",
