@@ -81,11 +81,11 @@ class ContextUnet(nn.Module):
         none = (1 / std**2 - 1) * x.square().sum(-1, keepdim=True) / 2 + 3 * std.log()
         facts = torch.cat([a / std**2 * x, -((a / std) ** 2) / 2 * one, -one, none], -1).view(-1, 6)
         table = torch.cat([m, m.square().sum(1, keepdim=True), self.missing[:, None]], dim=1)
-        table, shown = torch.block_diag(table, m.new_ones(1, 1)).T.contiguous(), []  # (6, 128)
+        table = torch.block_diag(table, m.new_ones(1, 1)).T.contiguous()  # (6, 128)
+        shown = []
         for part in zip(votes.split(ROWS), facts.split(ROWS), strict=True):
-            belief = torch.addmm(*part, table, beta=self.conviction)
-            with torch.no_grad():  # lifts hopeless colours to e^-80: tinier numbers are slow
-                torch.maximum(belief, belief.amax(-1, keepdim=True) - 80, out=belief)
+            belief = torch.addmm(*part, table, beta=self.conviction)  # numbers below e^-80
+            belief.detach().clamp_(min=belief.detach().amax(-1, keepdim=True) - 80)  # are slow
             shown.append(linear(belief.softmax(-1), table))
         known, _, unknown = torch.cat(shown).view(*one.shape[:-1], 6).split([3, 2, 1], dim=-1)
         return (x - a * (known + unknown * (a * x - std * v))) / std
@@ -93,7 +93,7 @@ class ContextUnet(nn.Module):
     def learn_palette(self, colours):
         """Takes the first 127 of colours (n, 3), in [-1, 1], as palette, if there is none yet."""
         if self.missing.all():
-            self.palette[: len(colours)] = colours[:COLOURS].to(self.palette)
+            self.palette[: len(colours)] = colours[:COLOURS].detach().to(self.palette)
             self.missing[: len(colours)] = 0
 
 

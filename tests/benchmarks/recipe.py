@@ -68,17 +68,17 @@ class WithConvolutions(ContextUnet):
         self.middle = nn.ModuleList([first, *between, last])
 
 
+class Unchanged(nn.Module):
+    def forward(self, x, e):
+        return x
+
+
 class WithoutConvolution(ContextUnet):
     """No block on the way up: each place is left to itself there."""
 
     def __init__(self, **given):
         super().__init__(**given)
-        self.up = First()
-
-
-class First(nn.Module):
-    def forward(self, x, e):
-        return x
+        self.up = Unchanged()
 
 
 class WithoutPalette(ContextUnet):
