@@ -15,6 +15,9 @@ if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 from diffutils.interrupts import interrupts_held
+from diffutils.memory import keep_freed
+
+keep_freed()
 
 with interrupts_held():
     import torch  # noqa: F401

@@ -256,8 +256,8 @@ def sampling_iteration_details():
 def sample_and_noise():
     """The same start with fresh noise put back at each step, and without: sprites and less."""
     page = Page(WIDE, 760, "Why put noise back?")
-    start = new_sprites().x[0, :8]
-    kept, bare = new_sprites().x0[-1, :8], new_sprites(inject_noise=False).x0[-1, :8]
+    start = new_sprites().x[0]
+    kept, bare = new_sprites().x0[-1], new_sprites(inject_noise=False).x0[-1]
     far = [float(distance_to_average(x, world()).mean()) for x in (kept, bare)]
     apart = [float(variety(x).mean()) for x in (kept, bare)]
     if far[1] >= far[0] or apart[1] >= apart[0]:
@@ -276,12 +276,14 @@ def sample_and_noise():
         for k, told in enumerate(numbers):
             page.words((1412 + 118 * k, y + 56), told, colour, size=SMALL if r == 0 else 38,
                        bold=r > 0)  # fmt: skip
-    page.words((30, 700), "Only the fresh noise differs. Without it these samples are more alike,\n"
-               "and nearer to the average of all sprites.", QUIET, align="left")  # fmt: skip
+    page.words((30, 700), "Only the fresh noise differs. Without it samples are more alike, and\n"
+               "nearer to the average of all sprites: means of 64, of which eight are shown.",
+               QUIET, align="left")  # fmt: skip
     return page.finish(
-        f"Eight samples with fresh noise put back at each step lie {far[0]:.2f} a pixel from the "
-        f"average of all sprites and {apart[0]:.2f} from each other. From the same start without "
-        f"it they are more alike: {far[1]:.2f} from the average and {apart[1]:.2f} from each other."
+        f"Samples with fresh noise put back at each step lie {far[0]:.2f} a pixel from the average "
+        f"of all sprites and {apart[0]:.2f} from each other. From the same start without it they "
+        f"are more alike: {far[1]:.2f} from the average and {apart[1]:.2f} from each other. Means "
+        "of 64 samples, of which eight are shown."
     )
 
 
@@ -356,10 +358,10 @@ def ideal_of_bobs_world():
 
 @cache
 def new_sprites(inject_noise=True):
-    """The trajectory of eight samples of the shipped network; the same start either way."""
+    """The trajectory of 64 samples of the shipped network; the same start either way."""
     nn_model, schedule = best_guesser()
     _, run = sample_ddpm(
-        8, nn_model=nn_model, schedule=schedule, inject_noise=inject_noise, progress=False,
+        64, nn_model=nn_model, schedule=schedule, inject_noise=inject_noise, progress=False,
         generator=torch.Generator().manual_seed(7),
     )  # fmt: skip
     return run
@@ -367,8 +369,8 @@ def new_sprites(inject_noise=True):
 
 @cache
 def best_first():
-    """The numbers of those eight samples, the one with the most pixels right first."""
-    return (-judge(new_sprites().x0[-1]).correct).argsort(kind="stable").tolist()
+    """The numbers of the first eight of them, the one with the most pixels right first."""
+    return (-judge(new_sprites().x0[-1, :8]).correct).argsort(kind="stable").tolist()
 
 
 @cache

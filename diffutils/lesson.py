@@ -5,7 +5,8 @@
 On a machine with other busy programs, torch's spinning threads make it 2 to 20 times slower than
 one thread would be. So all physical cores are used where the machine is idle, one where it is
 shared: next to other work, or on a JupyterHub. In a notebook, cells that are run out of order are
-told from then on which cell to run first (see `order`).
+told from then on which cell to run first (see `order`), and memory that is free goes back to the
+system after each cell (see `memory`).
 """
 
 import os
@@ -18,6 +19,7 @@ from IPython import get_ipython
 
 from diffutils.expect import check_count
 from diffutils.figures import style
+from diffutils.memory import give_back
 from diffutils.order import watch
 
 
@@ -40,6 +42,7 @@ def setup(seed=0, *, threads=None):
     style()
     if (shell := get_ipython()) is not None:
         watch(shell)
+        shell.events.register("post_run_cell", give_back)
     print(f"[setup] seed {seed}, device {device.type}, {threads} CPU thread(s): {why}")
     return device
 

@@ -3,8 +3,6 @@
 Without arguments it trains what comes with diffutils: forged sprites, all five classes, contexts
 dropped one time in ten. Under `accelerate launch -m diffutils.train` the same command trains on
 one GPU, several, or several machines. What it writes is judged first, and says how it was judged.
-On Linux, MALLOC_TRIM_THRESHOLD_=1000000000 MALLOC_MMAP_THRESHOLD_=1000000000 before the command
-saves up to a quarter of its time: memory is kept from step to step instead of asked for again.
 """
 
 import argparse

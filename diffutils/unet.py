@@ -12,7 +12,7 @@ from diffutils.expect import check_kind, check_network_input, check_network_size
 from diffutils.pixels import fold, unfold
 from diffutils.schedule import NoiseSchedule, linear_schedule
 
-GROUPS, COLOURS, PLACES, ROWS = 8, 127, 4, 2048  # ROWS pixels vote at a time
+GROUPS, COLOURS, PLACES, ROWS, LOG2_E = 8, 127, 4, 2048, 1.4426950408889634  # e = 2^LOG2_E
 
 
 class ContextUnet(nn.Module):
@@ -34,7 +34,7 @@ class ContextUnet(nn.Module):
         self.config = sizes | {"beta": schedule.beta[1:].tolist()}
         self.n_context, self.timesteps, self.conviction = n_context, schedule.timesteps, conviction
         self.register_buffer("alpha_bar", schedule.alpha_bar.float(), persistent=False)
-        wide, narrow, size = channels, 2 * channels, 2 * channels
+        wide, narrow, size = channels, 2 * channels, 4 * channels
         self.embed = Embedding(n_context, size)
         self.enter = nn.Conv2d(12, wide, 3, padding=1)
         self.shrink = nn.Conv2d(wide, narrow, 2, stride=2)
@@ -44,8 +44,7 @@ class ContextUnet(nn.Module):
         self.norm = nn.Sequential(nn.GroupNorm(GROUPS, wide), nn.SiLU())
         self.leave = zeroed(nn.Conv2d(wide, 12, 1))
         self.vote = zeroed(nn.Conv2d(wide, 4 * (COLOURS + 1), 1))
-        self.register_buffer("palette", torch.zeros(COLOURS, 3))
-        self.register_buffer("missing", torch.full((COLOURS,), 1e9))  # 0 where a colour is
+        self.register_buffer("palette", torch.full((COLOURS, 3), 1e9))  # far from every pixel
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x, t, c=None):
@@ -56,7 +55,7 @@ class ContextUnet(nn.Module):
         c   (B, n_context) or (1, n_context) float contexts; None is "any sprite"
         """
         t, c = check_network_input("ContextUnet", x, t, c, self.n_context, self.palette)
-        e = self.embed(t, c)  # (B or 1, 128)
+        e = self.embed(t, c, x)  # (B, 256)
         pixels = fold(x)  # (B, 8, 8, 4, 3)
         h = self.enter(pixels.flatten(3).permute(0, 3, 1, 2))  # (B, 64, 8, 8)
         m = self.shrink(h)  # (B, 128, 4, 4)
@@ -76,29 +75,27 @@ class ContextUnet(nn.Module):
         palette weighs exp(vote) N(x; a m, s^2); the last, "none of these", exp(vote) N(x; 0, 1),
         and its colour is a x - s v, where v = a noise - s x0 (arXiv 2202.00512, app. D).
         """
-        a, one, m = alpha_bar.sqrt(), torch.ones_like(x[..., :1]), self.palette
-        std = (1 - alpha_bar).clamp(min=1e-5).sqrt()
+        a, std = alpha_bar.sqrt(), (1 - alpha_bar).clamp(min=1e-5).sqrt()
         none = (1 / std**2 - 1) * x.square().sum(-1, keepdim=True) / 2 + 3 * std.log()
-        facts = torch.cat([a / std**2 * x, -((a / std) ** 2) / 2 * one, -one, none], -1).view(-1, 6)
-        table = torch.cat([m, m.square().sum(1, keepdim=True), self.missing[:, None]], dim=1)
-        table = torch.block_diag(table, m.new_ones(1, 1)).T.contiguous()  # (6, 128)
-        shown = []
+        m, one, zero = self.palette.T, self.palette.new_ones(1, COLOURS), 0 * none
+        facts = torch.cat([a / std**2 * x, zero - (a / std) ** 2 / 2, zero, none], -1).view(-1, 6)
+        table = torch.block_diag(torch.cat([m, m.square().sum(0, keepdim=True), one]), one[:, :1])
+        shown = []  # ROWS pixels at a time: their votes stay in the processor's cache
         for part in zip(votes.split(ROWS), facts.split(ROWS), strict=True):
-            belief = torch.addmm(*part, table, beta=self.conviction)  # numbers below e^-80
-            belief.detach().clamp_(min=belief.detach().amax(-1, keepdim=True) - 80)  # are slow
-            shown.append(linear(belief.softmax(-1), table))
-        known, _, unknown = torch.cat(shown).view(*one.shape[:-1], 6).split([3, 2, 1], dim=-1)
-        return (x - a * (known + unknown * (a * x - std * v))) / std
+            belief = torch.addmm(*part, table, beta=self.conviction * LOG2_E, alpha=LOG2_E)
+            belief.detach().sub_(belief.detach().amax(-1, keepdim=True)).clamp_(min=-115)
+            shown.append(linear(belief.exp2(), table))  # faster than e^; below 2^-126 it is slow
+        known, some, none = torch.cat(shown).view(*none.shape[:-1], 6).split([4, 1, 1], dim=-1)
+        return (x - a * (known[..., :3] + none * (a * x - std * v)) / (some + none)) / std
 
     def learn_palette(self, colours):
         """Takes the first 127 of colours (n, 3), in [-1, 1], as palette, if there is none yet."""
-        if self.missing.all():
+        if (self.palette > 1).all():
             self.palette[: len(colours)] = colours[:COLOURS].detach().to(self.palette)
-            self.missing[: len(colours)] = 0
 
 
 class Embedding(nn.Module):
-    """Level and context as one vector, the level as a row of waves."""
+    """Level, context and a glance at the whole picture as one vector, the level as waves."""
 
     def __init__(self, n_context, size, waves=16):
         super().__init__()
@@ -106,11 +103,14 @@ class Embedding(nn.Module):
         self.register_buffer("frequency", frequency, persistent=False)
         self.level = nn.Linear(2 * waves, size)
         self.context = nn.Linear(n_context, size, bias=False)  # no context adds nothing
+        self.glance = nn.Linear(3 * (4 * PLACES) ** 2, size, bias=False)
         self.mix = nn.Linear(size, size)
 
-    def forward(self, t, c):
-        waves = torch.cat([wave(t[:, None] * self.frequency) for wave in (torch.sin, torch.cos)], 1)
-        return silu(self.mix(silu(self.level(waves) + self.context(c))))  # (B, 128)
+    def forward(self, t, c, x):
+        angle = t[:, None] * self.frequency  # (B or 1, 16)
+        level = self.level(torch.cat([angle.sin(), angle.cos()], dim=1))
+        seen = self.glance(adaptive_avg_pool2d(x, 4 * PLACES).flatten(1))  # any size as 16x16
+        return silu(self.mix(silu(level + self.context(c) + seen)))  # (B, 256)
 
 
 class ConvBlock(nn.Module):

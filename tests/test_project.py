@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = {
-    "expect": 0, "interrupts": 0, "schedule": 0, "pixels": 0, "sprites": 0,
+    "expect": 0, "interrupts": 0, "memory": 0, "schedule": 0, "pixels": 0, "sprites": 0,
     "noising": 1, "unet": 1, "ideal": 1, "grammar": 1,
     "sampling": 2, "training": 2,
     "measure": 3, "figures": 3, "player": 3, "diagrams": 3, "reference": 3, "train": 3,

@@ -23,6 +23,9 @@ FORBIDDEN = {
 }  # fmt: skip
 
 
+GRANTED = {"memory.py": {"ctypes"}}  # calls malloc_trim, which Python has no name for
+
+
 def dotted(node, names):
     """The full name that an expression of names and dots stands for, or ""."""
     if isinstance(node, ast.Name):
@@ -46,7 +49,7 @@ def imports(tree):
     return found
 
 
-def suspects(source):
+def suspects(source, granted=frozenset()):
     """What a module names that it must not: ["line 3: os.system", ...]."""
     tree = ast.parse(source)
     names = imports(tree)
@@ -65,13 +68,15 @@ def suspects(source):
             held = dotted(node.args[0], names)
             if held in ("os", "torch", "numpy"):
                 used.append((node.lineno, "a bare eval"))  # a name that is made as it runs
+    forbidden = FORBIDDEN - granted
     return sorted({f"line {line}: {name}" for line, name in used
-                   if any(name == bad or name.startswith(f"{bad}.") for bad in FORBIDDEN)})
+                   if any(name == bad or name.startswith(f"{bad}.") for bad in forbidden)})
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT / "diffutils")))
 def test_a_module_runs_nothing_that_it_reads_and_calls_nobody(path):
-    assert suspects(path.read_text(encoding="utf-8")) == []
+    granted = GRANTED.get(path.name, frozenset())
+    assert suspects(path.read_text(encoding="utf-8"), granted) == []
 
 
 @pytest.mark.parametrize("line", [

@@ -81,6 +81,19 @@ class WithoutConvolution(ContextUnet):
         self.up = Unchanged()
 
 
+class Nothing(nn.Module):
+    def forward(self, x):
+        return 0.0
+
+
+class WithoutGlance(ContextUnet):
+    """The embedding is told the level and the context alone."""
+
+    def __init__(self, **given):
+        super().__init__(**given)
+        self.embed.glance = Nothing()
+
+
 class WithoutPalette(ContextUnet):
     def learn_palette(self, colours):
         pass
@@ -115,6 +128,7 @@ VARIANTS = {
     "min-SNR-5": {"weights": min_snr},
     "attention at 4x4": {"network": WithAttention},
     "no look at all places": {"network": WithoutWhole},
+    "no glance": {"network": WithoutGlance},
     "convolutions at 4x4": {"network": WithConvolutions},
     "no convolution at 8x8": {"network": WithoutConvolution},
     "hidden 64": {"hidden": 64},

@@ -78,8 +78,8 @@ KNOWN_FAULTS = [
     Mutation(
         "7 contexts cut to integers in the network",
         "diffutils/unet.py",
-        "e = self.embed(t, c)",
-        "e = self.embed(t, c.long().float())",
+        "e = self.embed(t, c, x)",
+        "e = self.embed(t, c.long().float(), x)",
     ),
     Mutation(
         "7 contexts cut to integers in the samplers",
@@ -371,8 +371,8 @@ SLIPS = [
     Mutation(
         "the level as sines alone",
         "diffutils/unet.py",
-        "for wave in (torch.sin, torch.cos)",
-        "for wave in (torch.sin, torch.sin)",
+        "[angle.sin(), angle.cos()]",
+        "[angle.sin(), angle.sin()]",
     ),
     Mutation(
         "scale and shift swapped",
