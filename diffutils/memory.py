@@ -1,9 +1,9 @@
 """How long glibc, the C library of Linux, keeps memory that torch has freed.
 
 Left alone it gives each block of more than 128 kB back to the system at once, and the next tensor
-gets it again page by page: a tenth to a third of the time of a step of training or sampling. But it
-keeps blocks as large as the largest it has seen freed, up to 32 MB. So it is shown a large one, and
-between cells, when nobody computes, told to give back what it kept.
+gets it again page by page: up to a third of the time of a step of sampling, a seventh of one of
+training. But it keeps blocks as large as the largest it has seen freed, up to 32 MB. So it is shown
+a large one, and between cells, when nobody computes, told to give back what it kept.
 """
 
 import contextlib

@@ -58,7 +58,7 @@ WARMUP_STEPS = 100
 CONTEXT_DROPOUT = 0.1
 CHECKPOINT_EVERY = 500
 FORMAT = "diffutils-weights-1"
-MAX_WEIGHTS_BYTES = 2**27  # of a weights file; the shipped one has 3 MB
+MAX_WEIGHTS_BYTES = 2**27  # of a weights file; the shipped one has 4 MB
 MAX_HEADER_BYTES = 2**24
 
 

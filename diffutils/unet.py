@@ -85,8 +85,8 @@ class ContextUnet(nn.Module):
             belief = torch.addmm(*part, table, beta=self.conviction * LOG2_E, alpha=LOG2_E)
             belief.detach().sub_(belief.detach().amax(-1, keepdim=True)).clamp_(min=-115)
             shown.append(linear(belief.exp2(), table))  # faster than e^; below 2^-126 it is slow
-        known, some, none = torch.cat(shown).view(*none.shape[:-1], 6).split([4, 1, 1], dim=-1)
-        return (x - a * (known[..., :3] + none * (a * x - std * v)) / (some + none)) / std
+        known, some, unknown = torch.cat(shown).view(*none.shape[:-1], 6).split([4, 1, 1], -1)
+        return (x - a * (known[..., :3] + unknown * (a * x - std * v)) / (some + unknown)) / std
 
     def learn_palette(self, colours):
         """Takes the first 127 of colours (n, 3), in [-1, 1], as palette, if there is none yet."""

@@ -199,10 +199,13 @@ def the_influence_of_an_echo(cell):
 
 @compares("03", "def remember(layer")
 def the_cuts(cell):
-    names = cell(nn_model=small_network())
+    nn_model = small_network()
+    names = cell(nn_model=nn_model)
     names["remember"](None, (2 * ONES,))
     assert torch.equal(names["CUTS"]["no skip"][1](None, None, 5 * ONES), 3 * ONES)
     assert torch.equal(names["CUTS"]["no deep road"][1](None, None, ONES), 0 * ONES)
+    parts = [part for part, _ in names["CUTS"].values()]
+    assert parts == [nn_model.grow, nn_model.grow, nn_model.embed.glance]
 
 
 @compares("03", "by_hand = x")
