@@ -6,6 +6,7 @@ every picture. Bytes survive the way there and back exactly.
 
 import numpy as np
 import torch
+from torch.nn.functional import adaptive_avg_pool2d
 
 from diffutils.expect import as_array, check_images
 
@@ -45,3 +46,8 @@ def fold(x):
 def unfold(pixels):
     """The inverse of `fold`."""
     return pixels.unflatten(3, (2, 2)).permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)
+
+
+def resized(maps, size):
+    """Maps (B, C, H, W) averaged down or spread out to size (h, w); themselves if they have it."""
+    return maps if maps.shape[2:] == size else adaptive_avg_pool2d(maps, size)

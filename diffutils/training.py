@@ -159,6 +159,7 @@ class Run:
             self.seconds += self.agree(time.perf_counter() - start)
             self.keep()
             yield self.record(error, levels)
+        self.let_go()
 
     def train_step(self):
         """One step of algorithm 1; returns the error (B,) of each image and its level (B,)."""
@@ -241,6 +242,11 @@ class Run:
                 self.save()
             except OSError as error:
                 warnings.warn(f"fit: no checkpoint of step {self.step}: {error}", stacklevel=3)
+
+    def let_go(self):
+        """Frees what a next step would have needed: as much memory again as both networks take."""
+        self.nn_model.zero_grad()
+        self.optimizer = None
 
     def save(self):
         first = self.accelerator is None or self.accelerator.is_main_process

@@ -6,13 +6,13 @@ the level: 2105.05233), in its depth all places at once, and puts each pixel's c
 
 import torch
 from torch import nn
-from torch.nn.functional import adaptive_avg_pool2d, linear, silu
+from torch.nn.functional import linear, silu
 
 from diffutils.expect import check_kind, check_network_input, check_network_sizes
-from diffutils.pixels import fold, unfold
+from diffutils.pixels import fold, resized, unfold
 from diffutils.schedule import NoiseSchedule, linear_schedule
 
-GROUPS, COLOURS, PLACES, ROWS, LOG2_E = 8, 127, 4, 2048, 1.4426950408889634  # e = 2^LOG2_E
+GROUPS, COLOURS, ROWS, LOG2_E = 8, 127, 2048, 1.4426950408889634  # e = 2^LOG2_E
 
 
 class ContextUnet(nn.Module):
@@ -20,12 +20,12 @@ class ContextUnet(nn.Module):
 
     n_context   length of a context vector (the five classes of sprite)
     channels    channels of the 8x8 maps; the 4x4 maps have twice as many
-    hidden      numbers in which a block that sees all places sums them up
+    hidden      numbers in which the block that sees all places sums them up
     schedule    the NoiseSchedule of the levels that it learns; linear_schedule() if None
     conviction  what votes are multiplied by: 1 to train; above 1, cleaner samples, less varied
     """
 
-    def __init__(self, n_context=5, channels=64, hidden=160, schedule=None, conviction=1.0):
+    def __init__(self, n_context=5, channels=64, hidden=256, schedule=None, conviction=1.0):
         super().__init__()
         schedule = linear_schedule() if schedule is None else schedule
         check_kind("ContextUnet", "schedule", schedule, NoiseSchedule)
@@ -38,7 +38,7 @@ class ContextUnet(nn.Module):
         self.embed = Embedding(n_context, size)
         self.enter = nn.Conv2d(12, wide, 3, padding=1)
         self.shrink = nn.Conv2d(wide, narrow, 2, stride=2)
-        self.middle = nn.ModuleList([WholeBlock(narrow, hidden, size) for _ in range(2)])
+        self.middle = WholeBlock(narrow, hidden, size)
         self.grow = nn.ConvTranspose2d(narrow, wide, 2, stride=2)
         self.up = ConvBlock(wide, size)
         self.norm = nn.Sequential(nn.GroupNorm(GROUPS, wide), nn.SiLU())
@@ -58,9 +58,7 @@ class ContextUnet(nn.Module):
         e = self.embed(t, c, x)  # (B, 256)
         pixels = fold(x)  # (B, 8, 8, 4, 3)
         h = self.enter(pixels.flatten(3).permute(0, 3, 1, 2))  # (B, 64, 8, 8)
-        m = self.shrink(h)  # (B, 128, 4, 4)
-        for block in self.middle:
-            m = block(m, e)  # (B, 128, 4, 4)
+        m = self.middle(self.shrink(h), e)  # (B, 128, 4, 4)
         h = self.norm(self.up(h + self.grow(m), e))  # (B, 64, 8, 8)
         v = self.leave(h).permute(0, 2, 3, 1).reshape(pixels.shape)
         votes = self.vote(h).permute(0, 2, 3, 1).reshape(-1, COLOURS + 1)  # (B 256, 128)
@@ -103,13 +101,13 @@ class Embedding(nn.Module):
         self.register_buffer("frequency", frequency, persistent=False)
         self.level = nn.Linear(2 * waves, size)
         self.context = nn.Linear(n_context, size, bias=False)  # no context adds nothing
-        self.glance = nn.Linear(3 * (4 * PLACES) ** 2, size, bias=False)
+        self.glance = nn.Linear(3 * 16 * 16, size, bias=False)
         self.mix = nn.Linear(size, size)
 
     def forward(self, t, c, x):
         angle = t[:, None] * self.frequency  # (B or 1, 16)
         level = self.level(torch.cat([angle.sin(), angle.cos()], dim=1))
-        seen = self.glance(adaptive_avg_pool2d(x, 4 * PLACES).flatten(1))  # any size as 16x16
+        seen = self.glance(resized(x, (16, 16)).flatten(1))  # any size as 16x16
         return silu(self.mix(silu(level + self.context(c) + seen)))  # (B, 256)
 
 
@@ -133,16 +131,16 @@ class WholeBlock(nn.Module):
     def __init__(self, channels, hidden, embedding):
         super().__init__()
         self.norm = nn.GroupNorm(GROUPS, channels)
-        self.gather = nn.Linear(channels * PLACES**2, hidden)
+        self.gather = nn.Linear(channels * 4 * 4, hidden)
         self.scale_shift = nn.Linear(embedding, 2 * hidden)
-        self.spread = zeroed(nn.Linear(hidden, channels * PLACES**2))
+        self.spread = zeroed(nn.Linear(hidden, channels * 4 * 4))
 
     def forward(self, x, e):
         scale, shift = self.scale_shift(e).chunk(2, dim=1)  # (B, hidden)
-        places = adaptive_avg_pool2d(silu(self.norm(x)), PLACES)  # any size is seen as 4x4
+        places = resized(silu(self.norm(x)), (4, 4))  # any size is seen as 4x4
         h = self.gather(places.permute(0, 2, 3, 1).flatten(1))  # (B, 2048) to (B, hidden)
-        h = self.spread(silu(h * (1 + scale) + shift)).unflatten(1, (PLACES, PLACES, -1))
-        return x + adaptive_avg_pool2d(h.permute(0, 3, 1, 2), x.shape[2:])
+        h = self.spread(silu(h * (1 + scale) + shift)).unflatten(1, (4, 4, -1))
+        return x + resized(h.permute(0, 3, 1, 2), x.shape[2:])
 
 
 def zeroed(layer):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from diffutils.pixels import to_float, to_uint8
+from diffutils.pixels import fold, resized, to_float, to_uint8, unfold
 
 
 def test_bytes_survive_the_way_to_floats_and_back():
@@ -35,3 +35,20 @@ def test_a_picture_that_is_not_finite_is_refused():
 def test_to_float_says_what_came(wrong, error, said):
     with pytest.raises(error, match=said):
         to_float(wrong)
+
+
+def test_resized_averages_blocks_and_spreads_places():
+    maps = torch.arange(32.0).reshape(1, 2, 4, 4)
+    assert resized(maps, (4, 4)) is maps
+    down = resized(maps, (2, 2))
+    torch.testing.assert_close(down[0, 0], torch.tensor([[2.5, 4.5], [10.5, 12.5]]))
+    torch.testing.assert_close(resized(down, (4, 4))[0, 1, :2, 2:], torch.full((2, 2), 20.5))
+
+
+@pytest.mark.parametrize("height", [8, 16])
+def test_blocks_unfold_to_the_same_picture(height):
+    x = torch.randn(2, 3, height, 16)
+    blocks = fold(x)
+    assert blocks.shape == (2, height // 2, 8, 4, 3)
+    assert torch.equal(blocks[1, 2, 3, 1], x[1, :, 4, 7])  # upper right of its block
+    assert torch.equal(unfold(blocks), x)

@@ -35,6 +35,12 @@ def test_a_loss_that_has_not_moved_is_told_so():
     assert "hardly moved" in verdict(np.full(STEPS, 0.35))
 
 
+def test_a_loss_that_exploded_within_the_first_window_has_too_large_steps():
+    """Its mean over 100 steps was never low, and falls again at the end."""
+    losses = np.concatenate([np.full(40, 0.14), np.full(60, 30.0), np.full(50, 0.2)])
+    assert "too large" in verdict(losses)
+
+
 def test_a_loss_that_rose_again_has_too_large_steps(normal):
     risen = np.concatenate([normal[:800], np.full(400, 0.6)])
     assert "smaller rate" in verdict(risen)

@@ -188,11 +188,11 @@ def test_an_error_counts_by_the_weight_of_its_own_level(seed):
     listener = Faint(0.01)
     for _ in fit(listener, torch.zeros(1, 3, 16, 16), schedule=SCHEDULE, steps=1, batch_size=1,
                  seed=seed):
-        pass
+        slope = listener.scale.grad
     i = listener.levels[0]
     noise = listener.x / (1 - SCHEDULE.alpha_bar[i]).sqrt().float()
     expected = -2 * level_weights(SCHEDULE)[i] * 0.01 * (listener.x * noise).mean()
-    torch.testing.assert_close(listener.scale.grad, expected, rtol=1e-4, atol=0)
+    torch.testing.assert_close(slope, expected, rtol=1e-4, atol=0)
 
 
 def test_a_gradient_is_no_longer_than_1():
@@ -297,6 +297,16 @@ def test_a_run_by_the_clock_ends_on_time_with_its_rate_near_zero():
     records = list(run)
     assert 0.5 <= records[-1].seconds < 1.5
     assert run.finished() and list(run) == []
+
+
+def test_only_a_run_that_is_over_lets_go_of_what_a_next_step_needs():
+    """Gradients and moments: 20 MB for each of a lesson's runs."""
+    run = small_run(steps=3)
+    for _ in zip(range(2), run, strict=False):
+        pass
+    assert run.optimizer.moments and all(p.grad is not None for p in run.nn_model.parameters())
+    assert len(list(run)) == 1
+    assert run.optimizer is None and all(p.grad is None for p in run.nn_model.parameters())
 
 
 def test_a_run_without_a_budget_goes_on_until_it_is_left():

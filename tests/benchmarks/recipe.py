@@ -1,13 +1,20 @@
 """What was tried, each change alone: `python tests/benchmarks/recipe.py [name ...]`.
 
-Every run sees the same 76,800 forged sprites (600 steps of 128) on one thread, then tells: CPU
-seconds of training, the error of the noise at six levels on 500 sprites that it has not seen, above
-the floor of the ideal denoiser of the whole grammar at those levels, and the share of pixels within
-the judge's tolerance in 64 samples by 100 steps of DDIM. Differences below a tenth of a gap are
-within what another seed gives.
+Every run sees the same 76,800 forged sprites (600 steps of 128) on one thread, then tells: steps,
+CPU seconds of training, the error of the noise at six levels on 500 sprites that it has not seen,
+above the floor of the ideal denoiser of the whole grammar at those levels, and the share of pixels
+within the judge's tolerance in 64 samples by 100 steps of DDIM. Differences below a tenth of a gap
+are within what another seed gives.
+
+With `--seconds 300` each run lasts that long instead, at rate 4e-3 and in bfloat16, and the last
+columns are the shares of flawless sprites in 1,000 by 25 steps of DDIM without and with a context.
+
+With `--speed` nothing is trained: medians of 20 rounds by turns, on two threads, of the time that a
+forward of 32 sprites and a training step of 100 take.
 """
 
-import sys
+import argparse
+import statistics
 import time
 
 import torch
@@ -18,9 +25,10 @@ from diffutils import linear_schedule, perturb_input, sample_ddim
 from diffutils.grammar import GrammarDenoiser
 from diffutils.sprites import forge_sprites, judge
 from diffutils.train import forged
-from diffutils.unet import GROUPS, ContextUnet, ConvBlock
+from diffutils.unet import GROUPS, ContextUnet, ConvBlock, WholeBlock
 
 IMAGES, BATCH = 76_800, 128
+LONG, CONVICTION = {"learning_rate": 4e-3, "bfloat16": True}, 40.0
 LEVELS = (25, 50, 100, 200, 300, 400)
 BOUND = training.level_weights
 
@@ -43,29 +51,46 @@ class Attention(nn.Module):
         return x + self.answer(h.reshape(x.shape))
 
 
+class InTurn(nn.ModuleList):
+    """Blocks one after another, each with the embedding."""
+
+    def forward(self, x, e):
+        for block in self:
+            x = block(x, e)
+        return x
+
+
 class WithAttention(ContextUnet):
     def __init__(self, **given):
         super().__init__(**given)
-        self.middle.insert(1, Attention(self.shrink.out_channels))
+        self.middle = InTurn([Attention(self.shrink.out_channels), self.middle])
 
 
 class WithoutWhole(ContextUnet):
-    """Four convolutions at 4x4 instead of the two looks at all places."""
+    """Four convolutions at 4x4 instead of the look at all places."""
 
     def __init__(self, **given):
         super().__init__(**given)
-        narrow = self.shrink.out_channels
-        self.middle = nn.ModuleList([ConvBlock(narrow, narrow) for _ in range(4)])
+        narrow, size = self.shrink.out_channels, self.embed.mix.out_features
+        self.middle = InTurn([ConvBlock(narrow, size) for _ in range(4)])
 
 
 class WithConvolutions(ContextUnet):
-    """Two convolutions at 4x4 between the two looks at all places."""
+    """Two convolutions at 4x4 before the look at all places."""
 
     def __init__(self, **given):
         super().__init__(**given)
-        narrow, (first, last) = self.shrink.out_channels, self.middle
-        between = [ConvBlock(narrow, narrow) for _ in range(2)]
-        self.middle = nn.ModuleList([first, *between, last])
+        narrow, size = self.shrink.out_channels, self.embed.mix.out_features
+        self.middle = InTurn([ConvBlock(narrow, size), ConvBlock(narrow, size), self.middle])
+
+
+class TwoLooks(ContextUnet):
+    """Two looks at all places, one after the other, each summed up in `hidden` numbers."""
+
+    def __init__(self, hidden, **given):
+        super().__init__(hidden=hidden, **given)
+        narrow, size = self.shrink.out_channels, self.embed.mix.out_features
+        self.middle = InTurn([self.middle, WholeBlock(narrow, hidden, size)])
 
 
 class Unchanged(nn.Module):
@@ -128,11 +153,12 @@ VARIANTS = {
     "min-SNR-5": {"weights": min_snr},
     "attention at 4x4": {"network": WithAttention},
     "no look at all places": {"network": WithoutWhole},
+    "two looks, hidden 160": {"network": TwoLooks, "hidden": 160},
     "no glance": {"network": WithoutGlance},
     "convolutions at 4x4": {"network": WithConvolutions},
     "no convolution at 8x8": {"network": WithoutConvolution},
     "hidden 64": {"hidden": 64},
-    "hidden 320": {"hidden": 320},
+    "hidden 512": {"hidden": 512},
     "48 channels": {"channels": 48},
     "96 channels": {"channels": 96},
     "rate 1e-3": {"learning_rate": 1e-3},
@@ -145,20 +171,24 @@ VARIANTS = {
 }
 
 
-def train(sprites, *, network=ContextUnet, weights=BOUND, channels=64, hidden=160, seed=0,
-          learning_rate=3e-3, batch_size=BATCH, averaged=True, bfloat16=False, schedule=None):
-    """A trained network, its schedule, and the CPU seconds that it took."""
-    schedule = schedule or linear_schedule()
+def build(network=ContextUnet, channels=64, hidden=256, **_):
+    """The network of a variant; what else the variant says is for `train`."""
+    return network(channels=channels, hidden=hidden)
+
+
+def train(sprites, *, weights=BOUND, seed=0, learning_rate=3e-3, batch_size=BATCH, averaged=True,
+          bfloat16=False, seconds=None, **network):
+    """A trained network, the steps that it was trained, and the CPU seconds that they took."""
     training.level_weights = weights
     torch.manual_seed(seed)
-    nn_model = network(channels=channels, hidden=hidden, schedule=schedule)
-    run = training.fit(nn_model, sprites, schedule=schedule, steps=IMAGES // batch_size,
-                       batch_size=batch_size, seed=seed, learning_rate=learning_rate,
-                       bfloat16=bfloat16)
+    nn_model = build(**network)
+    length = {"seconds": seconds} if seconds else {"steps": IMAGES // batch_size}
+    run = training.fit(nn_model, sprites, schedule=linear_schedule(), batch_size=batch_size,
+                       seed=seed, learning_rate=learning_rate, bfloat16=bfloat16, **length)
     start = time.process_time()
     for _ in run:
         pass
-    return (run.model if averaged else nn_model).eval(), schedule, time.process_time() - start
+    return (run.model if averaged else nn_model).eval(), run.step, time.process_time() - start
 
 
 def unseen(n=100):
@@ -176,20 +206,83 @@ def errors(nn_model, x0, schedule):
     return found
 
 
+def draw(nn_model, n, steps, contexts=None):
+    """The judge's verdict on n sprites, 100 or fewer at a time, contexts (5, 5) by turns."""
+    generator, samples = torch.Generator().manual_seed(1), []
+    for first in range(0, n, 100):
+        count = min(100, n - first)
+        context = None if contexts is None else contexts.repeat(count // 5, 1)
+        samples.append(sample_ddim(count, n=steps, nn_model=nn_model, schedule=linear_schedule(),
+                                   context=context, progress=False, generator=generator)[0])
+    return judge(torch.cat(samples))
+
+
+def quality(nn_model, long):
+    """Shares in percent: correct pixels after a short run, flawless sprites after a long one."""
+    if not long:
+        return [100 * draw(nn_model, 64, 100).correct.mean()]
+    nn_model.conviction = CONVICTION
+    return [100 * draw(nn_model, 1000, 25, contexts).flawless.mean()
+            for contexts in (None, torch.eye(5))]
+
+
+def milliseconds(work, repeats):
+    work()
+    start = time.perf_counter()
+    for _ in range(repeats):
+        work()
+    return 1e3 * (time.perf_counter() - start) / repeats
+
+
+def forward_of_32(nn_model):
+    x, t = torch.randn(32, 3, 16, 16), torch.tensor([0.5])
+    with torch.no_grad():
+        return milliseconds(lambda: nn_model(x, t), 15)
+
+
+def step_of_100(run):
+    return milliseconds(run.train_step, 3)
+
+
+def compare_speed(names, sprites):
+    """Prints the table of `--speed`."""
+    torch.set_num_threads(2)
+    runs, forward, step = {}, {}, {}
+    for name in names:
+        nn_model = build(**VARIANTS[name])
+        runs[name] = training.fit(nn_model, sprites, schedule=linear_schedule(), batch_size=100)
+        forward[name], step[name] = [], []
+    for _ in range(20):
+        for name, run in runs.items():
+            forward[name].append(forward_of_32(run.nn_model))
+            step[name].append(step_of_100(run))
+    print(f"{'':22}{'parameters':>12}{'forward ms':>12}{'step ms':>10}")
+    for name, run in runs.items():
+        count = sum(p.numel() for p in run.nn_model.parameters())
+        print(f"{name:22}{count:12,}{statistics.median(forward[name]):12.2f}"
+              f"{statistics.median(step[name]):10.1f}")
+
+
 def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="name", help=", ".join(VARIANTS))
+    parser.add_argument("--seconds", type=float, help="of each run, instead of 600 steps")
+    parser.add_argument("--speed", action="store_true", help="no training: forwards and steps")
+    given = parser.parse_args()
+    if given.speed:
+        return compare_speed(given.names or VARIANTS, forged(2026))
+    long = {"seconds": given.seconds, **LONG} if given.seconds else {}
     torch.set_num_threads(1)
     sprites, x0 = forged(2026), unseen()
     floor = errors(GrammarDenoiser(schedule=linear_schedule()), x0, linear_schedule())
-    print(f"{'':22}{'CPU s':>6}" + "".join(f"{i:>8}" for i in LEVELS) + f"{'pixels':>9}")
-    print(f"{'floor, in 1e-3':28}" + "".join(f"{1e3 * f:8.2f}" for f in floor), flush=True)
-    for name in sys.argv[1:] or VARIANTS:
-        nn_model, schedule, seconds = train(sprites, **VARIANTS[name])
-        gaps = [e - f for e, f in zip(errors(nn_model, x0, schedule), floor, strict=True)]
-        samples, _ = sample_ddim(64, n=100, nn_model=nn_model, schedule=schedule, progress=False,
-                                 generator=torch.Generator().manual_seed(0))
-        correct = judge(samples).correct.mean()
-        print(f"{name:22}{seconds:6.0f}" + "".join(f"{1e3 * g:8.2f}" for g in gaps)
-              + f"{100 * correct:8.1f}%", flush=True)
+    print(f"{'':22}{'steps':>7}{'CPU s':>6}" + "".join(f"{i:>8}" for i in LEVELS)
+          + f"{'flawless; with context' if long else 'pixels':>24}")
+    print(f"{'floor, in 1e-3':35}" + "".join(f"{1e3 * f:8.2f}" for f in floor), flush=True)
+    for name in given.names or VARIANTS:
+        nn_model, steps, seconds = train(sprites, **long | VARIANTS[name])
+        gaps = [e - f for e, f in zip(errors(nn_model, x0, linear_schedule()), floor, strict=True)]
+        print(f"{name:22}{steps:7}{seconds:6.0f}" + "".join(f"{1e3 * g:8.2f}" for g in gaps)
+              + "".join(f"{share:11.1f}%" for share in quality(nn_model, long)), flush=True)
 
 
 if __name__ == "__main__":

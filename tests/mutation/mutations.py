@@ -91,7 +91,7 @@ KNOWN_FAULTS = [
         "8 heights wired in",
         "diffutils/unet.py",
         "x.shape[2:])",
-        "PLACES)",
+        "(4, 4))",
     ),
     Mutation(
         "9 repeated sprites counted as data",
