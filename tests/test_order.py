@@ -48,6 +48,7 @@ def write_lesson(path, cells):
 def run(tmp_path, monkeypatch, capsys):
     """run(cell) -> what is printed, errors included; the first cell has been run."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)  # IPython warns where another one is active
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])  # a shell takes its place
     write_lesson(tmp_path / "lesson.ipynb", CELLS)
     quiet = Config({"HistoryManager": {"enabled": False},
