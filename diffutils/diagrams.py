@@ -37,7 +37,7 @@ from diffutils.figures import (
     house_style,
 )
 from diffutils.ideal import IdealDenoiser
-from diffutils.measure import distance_to_average, variety
+from diffutils.measure import distance_to_average, mean_and_error, variety
 from diffutils.noising import perturb_input
 from diffutils.pixels import to_float, to_uint8
 from diffutils.sampling import denoise_add_noise, guess_noise, sample_ddim, sample_ddpm
@@ -258,10 +258,12 @@ def sample_and_noise():
     page = Page(WIDE, 760, "Why put noise back?")
     start = new_sprites().x[0]
     kept, bare = new_sprites().x0[-1], new_sprites(inject_noise=False).x0[-1]
-    far = [float(distance_to_average(x, world()).mean()) for x in (kept, bare)]
-    apart = [float(variety(x).mean()) for x in (kept, bare)]
-    if far[1] >= far[0] or apart[1] >= apart[0]:
-        raise RuntimeError("sample_and_noise: these samples do not show what the picture says")
+    far = [mean_and_error(distance_to_average(x, world())) for x in (kept, bare)]
+    apart = [mean_and_error(variety(x)) for x in (kept, bare)]
+    for (with_noise, error), (without, other) in (far, apart):
+        if with_noise - without < 3 * (error**2 + other**2) ** 0.5:
+            raise RuntimeError("sample_and_noise: these samples do not show what the picture says")
+    (far, _), (apart, _) = zip(*far, strict=True), zip(*apart, strict=True)
     rows = (
         (start, "The same start:\nnoise, level 500", QUIET, ("to the\naverage", "to each\nother")),
         (kept, "Fresh noise put\nback each step", SIGNAL, (f"{far[0]:.2f}", f"{apart[0]:.2f}")),
@@ -277,13 +279,13 @@ def sample_and_noise():
             page.words((1412 + 118 * k, y + 56), told, colour, size=SMALL if r == 0 else 38,
                        bold=r > 0)  # fmt: skip
     page.words((30, 700), "Only the fresh noise differs. Without it samples are more alike, and\n"
-               "nearer to the average of all sprites: means of 64, of which eight are shown.",
+               "nearer to the average of all sprites: means of 256, of which eight are shown.",
                QUIET, align="left")  # fmt: skip
     return page.finish(
         f"Samples with fresh noise put back at each step lie {far[0]:.2f} a pixel from the average "
         f"of all sprites and {apart[0]:.2f} from each other. From the same start without it they "
         f"are more alike: {far[1]:.2f} from the average and {apart[1]:.2f} from each other. Means "
-        "of 64 samples, of which eight are shown."
+        "of 256 samples, of which eight are shown."
     )
 
 
@@ -358,10 +360,10 @@ def ideal_of_bobs_world():
 
 @cache
 def new_sprites(inject_noise=True):
-    """The trajectory of 64 samples of the shipped network; the same start either way."""
+    """The trajectory of 256 samples of the shipped network; the same start either way."""
     nn_model, schedule = best_guesser()
     _, run = sample_ddpm(
-        64, nn_model=nn_model, schedule=schedule, inject_noise=inject_noise, progress=False,
+        256, nn_model=nn_model, schedule=schedule, inject_noise=inject_noise, progress=False,
         generator=torch.Generator().manual_seed(7),
     )  # fmt: skip
     return run

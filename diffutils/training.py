@@ -244,7 +244,7 @@ class Run:
                 warnings.warn(f"fit: no checkpoint of step {self.step}: {error}", stacklevel=3)
 
     def let_go(self):
-        """Frees what a next step would have needed: as much memory again as both networks take."""
+        """Frees what a next step would have needed: one gradient and two moments a weight."""
         self.nn_model.zero_grad()
         self.optimizer = None
 
