@@ -24,7 +24,7 @@ from diffutils.expect import (
     check_like,
     check_number,
 )
-from diffutils.noising import check_arguments, check_signal, predict_x0, spread
+from diffutils.noising import check_arguments, check_signal, perturb_input, predict_x0, spread
 from diffutils.schedule import NoiseSchedule
 
 
@@ -64,9 +64,8 @@ def denoise_ddim(x, i, i_prev, pred_noise, *, schedule):
     check_count(where, "i_prev", i_prev, lowest=0)
     if not all(i_prev < one for one in level.flatten().tolist()):
         raise ValueError(f"denoise_ddim: i_prev is {short(i_prev)}; expected a level below i = {i}")
-    alpha_bar = schedule.alpha_bar[i_prev]
     x0 = predict_x0(x, i, pred_noise, schedule=schedule)
-    return spread(alpha_bar.sqrt(), x) * x0 + spread((1 - alpha_bar).sqrt(), x) * pred_noise
+    return perturb_input(x0, i_prev, pred_noise, schedule=schedule)
 
 
 @dataclass
@@ -120,7 +119,7 @@ def sample_ddpm(
         z = normal_like(x, generator) if i > 1 else 0  # the last step adds no noise
         eps = predict_noise(x, i)
         if i in levels:
-            keep(run, i, x, eps, schedule)
+            keep(run, i, x, eps, predict_x0(x, i, eps, schedule=schedule))
         x = denoise_add_noise(x, i, eps, inject_noise * z, schedule=schedule)
     return x, finished(run, x)
 
@@ -144,8 +143,9 @@ def sample_ddim(
     run = empty_trajectory(levels, x)
     for i, i_prev in with_progress(list(zip(levels[:-1], levels[1:], strict=True)), progress):
         eps = predict_noise(x, i)
-        keep(run, i, x, eps, schedule)
-        x = denoise_ddim(x, i, i_prev, eps, schedule=schedule)
+        x0 = predict_x0(x, i, eps, schedule=schedule)
+        keep(run, i, x, eps, x0)
+        x = perturb_input(x0, i_prev, eps, schedule=schedule)  # as `denoise_ddim` does it
     return x, finished(run, x)
 
 
@@ -247,10 +247,10 @@ def empty_trajectory(levels, x):
     return Trajectory(levels, *(x.new_empty(len(levels), *x.shape) for _ in range(3)))
 
 
-def keep(run, i, x, eps, schedule):
-    """Writes the images x at level i and the guess eps into the trajectory."""
+def keep(run, i, x, eps, x0):
+    """Writes the images x at level i, the guess eps and what it makes of them into the trajectory."""
     k = run.levels.index(i)
-    run.x[k], run.eps[k], run.x0[k] = x, eps, predict_x0(x, i, eps, schedule=schedule)
+    run.x[k], run.eps[k], run.x0[k] = x, eps, x0
 
 
 def finished(run, samples):

@@ -12,7 +12,7 @@ from diffutils.expect import check_kind, check_network_input, check_network_size
 from diffutils.pixels import fold, resized, unfold
 from diffutils.schedule import NoiseSchedule, linear_schedule
 
-GROUPS, COLOURS, ROWS, LOG2_E = 8, 127, 2048, 1.4426950408889634  # e = 2^LOG2_E
+GROUPS, COLOURS, ROWS, LOG2_E = 8, 127, 4096, 1.4426950408889634  # e = 2^LOG2_E
 
 
 class ContextUnet(nn.Module):
@@ -20,12 +20,12 @@ class ContextUnet(nn.Module):
 
     n_context   length of a context vector (the five classes of sprite)
     channels    channels of the 8x8 maps; the 4x4 maps have twice as many
-    hidden      numbers in which the block that sees all places sums them up
+    hidden      numbers in which level and context, and all places seen at once, are summed up
     schedule    the NoiseSchedule of the levels that it learns; linear_schedule() if None
     conviction  what votes are multiplied by: 1 to train; above 1, cleaner samples, less varied
     """
 
-    def __init__(self, n_context=5, channels=64, hidden=256, schedule=None, conviction=1.0):
+    def __init__(self, n_context=5, channels=48, hidden=256, schedule=None, conviction=1.0):
         super().__init__()
         schedule = linear_schedule() if schedule is None else schedule
         check_kind("ContextUnet", "schedule", schedule, NoiseSchedule)
@@ -34,13 +34,13 @@ class ContextUnet(nn.Module):
         self.config = sizes | {"beta": schedule.beta[1:].tolist()}
         self.n_context, self.timesteps, self.conviction = n_context, schedule.timesteps, conviction
         self.register_buffer("alpha_bar", schedule.alpha_bar.float(), persistent=False)
-        wide, narrow, size = channels, 2 * channels, 4 * channels
-        self.embed = Embedding(n_context, size)
+        wide, narrow = channels, 2 * channels
+        self.embed = Embedding(n_context, hidden)
         self.enter = nn.Conv2d(12, wide, 3, padding=1)
         self.shrink = nn.Conv2d(wide, narrow, 2, stride=2)
-        self.middle = WholeBlock(narrow, hidden, size)
+        self.middle = WholeBlock(narrow, hidden, hidden)
         self.grow = nn.ConvTranspose2d(narrow, wide, 2, stride=2)
-        self.up = ConvBlock(wide, size)
+        self.up = ConvBlock(wide, hidden)
         self.norm = nn.Sequential(nn.GroupNorm(GROUPS, wide), nn.SiLU())
         self.leave = zeroed(nn.Conv2d(wide, 12, 1))
         self.vote = zeroed(nn.Conv2d(wide, 4 * (COLOURS + 1), 1))
@@ -57,9 +57,9 @@ class ContextUnet(nn.Module):
         t, c = check_network_input("ContextUnet", x, t, c, self.n_context, self.palette)
         e = self.embed(t, c, x)  # (B, 256)
         pixels = fold(x)  # (B, 8, 8, 4, 3)
-        h = self.enter(pixels.flatten(3).permute(0, 3, 1, 2))  # (B, 64, 8, 8)
-        m = self.middle(self.shrink(h), e)  # (B, 128, 4, 4)
-        h = self.norm(self.up(h + self.grow(m), e))  # (B, 64, 8, 8)
+        h = self.enter(pixels.flatten(3).permute(0, 3, 1, 2))  # (B, 48, 8, 8)
+        m = self.middle(self.shrink(h), e)  # (B, 96, 4, 4)
+        h = self.norm(self.up(h + self.grow(m), e))  # (B, 48, 8, 8)
         v = self.leave(h).permute(0, 2, 3, 1).reshape(pixels.shape)
         votes = self.vote(h).permute(0, 2, 3, 1).reshape(-1, COLOURS + 1)  # (B 256, 128)
         alpha_bar = self.alpha_bar[(t * self.timesteps).round().long()].view(-1, 1, 1, 1, 1)
@@ -78,11 +78,13 @@ class ContextUnet(nn.Module):
         m, one, zero = self.palette.T, self.palette.new_ones(1, COLOURS), 0 * none
         facts = torch.cat([a / std**2 * x, zero - (a / std) ** 2 / 2, zero, none], -1).view(-1, 6)
         table = torch.block_diag(torch.cat([m, m.square().sum(0, keepdim=True), one]), one[:, :1])
-        shown = []  # ROWS pixels at a time: their votes stay in the processor's cache
-        for part in zip(votes.split(ROWS), facts.split(ROWS), strict=True):
-            belief = torch.addmm(*part, table, beta=self.conviction * LOG2_E, alpha=LOG2_E)
+        learns, shown = votes.requires_grad, []  # to draw, beliefs take the place of the votes
+        rows = ROWS if learns else len(votes)  # to learn, few at a time: they stay in the cache
+        for part in zip(votes.split(rows), facts.split(rows), strict=True):
+            into, weigh = None if learns else part[0], self.conviction * LOG2_E
+            belief = torch.addmm(*part, table, beta=weigh, alpha=LOG2_E, out=into)
             belief.detach().sub_(belief.detach().amax(-1, keepdim=True)).clamp_(min=-115)
-            shown.append(linear(belief.exp2(), table))  # faster than e^; below 2^-126 it is slow
+            shown.append(linear(belief.exp2_(), table))  # faster than e^; below 2^-126 it is slow
         known, some, unknown = torch.cat(shown).view(*none.shape[:-1], 6).split([4, 1, 1], -1)
         return (x - a * (known[..., :3] + unknown * (a * x - std * v)) / (some + unknown)) / std
 
@@ -138,7 +140,7 @@ class WholeBlock(nn.Module):
     def forward(self, x, e):
         scale, shift = self.scale_shift(e).chunk(2, dim=1)  # (B, hidden)
         places = resized(silu(self.norm(x)), (4, 4))  # any size is seen as 4x4
-        h = self.gather(places.permute(0, 2, 3, 1).flatten(1))  # (B, 2048) to (B, hidden)
+        h = self.gather(places.permute(0, 2, 3, 1).flatten(1))  # (B, 1536) to (B, hidden)
         h = self.spread(silu(h * (1 + scale) + shift)).unflatten(1, (4, 4, -1))
         return x + resized(h.permute(0, 3, 1, 2), x.shape[2:])
 
