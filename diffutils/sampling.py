@@ -248,7 +248,7 @@ def empty_trajectory(levels, x):
 
 
 def keep(run, i, x, eps, x0):
-    """Writes the images x at level i, the guess eps and what it makes of them into the trajectory."""
+    """Writes images x at level i, the guess eps and the sprites x0 into the trajectory."""
     k = run.levels.index(i)
     run.x[k], run.eps[k], run.x0[k] = x, eps, x0
 

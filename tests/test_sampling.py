@@ -138,6 +138,17 @@ def test_ddim_equals_diffusers_over_the_whole_run(n):
     assert_close(ours.double(), x, rtol=0, atol=1e-5)
 
 
+def test_the_sampler_takes_the_steps_of_denoise_ddim(generator):
+    def nn_model(x, t):
+        return (x * t).sin()
+
+    _, run = sample_ddim(2, n=7, nn_model=nn_model, schedule=SCHEDULE, generator=generator,
+                         progress=False)
+    for k, (i, i_prev) in enumerate(zip(run.levels, run.levels[1:], strict=False)):
+        step = denoise_ddim(run.x[k], i, i_prev, run.eps[k], schedule=SCHEDULE)
+        assert torch.equal(step, run.x[k + 1])
+
+
 def test_any_n_visits_decreasing_levels_once_each_and_ends_at_0():
     for n in range(1, 501):
         levels = ddim_levels(n, 500)

@@ -199,6 +199,17 @@ def test_bfloat16_changes_the_guess_by_its_rounding_only(trained):
     assert 0 < (rounded - exact).abs().max() < 0.05
 
 
+def test_drawing_gives_the_guesses_of_learning(trained):
+    """In place and all at once, or kept for the gradient and a part at a time: the same."""
+    x, t = noisy(ROWS // 256 + 3), torch.tensor(0.5)
+    trained.conviction = 3.0
+    learning = trained(x, t)
+    with torch.no_grad():
+        drawing = trained(x, t)
+    assert learning.requires_grad and not drawing.requires_grad
+    torch.testing.assert_close(drawing, learning, rtol=0, atol=1e-5)
+
+
 def test_conviction_multiplies_the_votes(trained):
     x, t = noisy(), torch.tensor(0.5)
     once = trained(x, t)

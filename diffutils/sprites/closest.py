@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diffutils.sprites import forge
-from diffutils.sprites.judge import all_shapes, letter_colours
+from diffutils.sprites.judge import all_labels, all_shapes, letter_colours
 
 STRIPE = 8
 
@@ -81,17 +81,17 @@ def palettes_of_letter() -> np.ndarray:
 
 def same_shape_pairs() -> Iterator[Pair]:
     """For each role and each set of tones shown alone, its two closest palettes in a shape."""
-    shapes, distances = all_shapes(), letter_distances()
+    shapes, labels, distances = all_shapes(), all_labels(), letter_distances()
     for role in np.flatnonzero(forge.palette_counts() > 1):
         letters = len(forge.PLAIN_COLOURS) + 3 * role + np.arange(3)
-        shown = np.stack([(shapes.labels == letter).any(1) for letter in letters], 1)
+        shown = np.stack([(labels == letter).any(1) for letter in letters], 1)
         for tones in np.unique(shown[shown.any(1)], axis=0):
             shape = np.flatnonzero((shown == tones).all(1))[0]
             tables = [distances[letter, :, letter, :] for letter in letters[tones]]
             table = np.max(tables, axis=0)[: forge.palette_counts()[role]]
             table = table[:, : len(table)] + 256 * np.eye(len(table), dtype=np.int16)
             first, second = np.unravel_index(table.argmin(), table.shape)
-            choices = np.where(forge.roles_shown(shapes.labels[[shape, shape]]), 0, -1)
+            choices = np.where(forge.roles_shown(labels[[shape, shape]]), 0, -1)
             choices[:, role] = first, second
             yield Pair(int(table.min()), shapes.factors(np.array([shape, shape]), choices))
 
@@ -101,18 +101,18 @@ def different_shape_pairs(limit: int) -> Iterator[Pair]:
 
     One pair for each set of letters that meet; other pairs of shapes with that set are as close.
     """
-    shapes, distances = all_shapes(), letter_distances()
+    shapes, labels, distances = all_shapes(), all_labels(), letter_distances()
     for first, second, meetings in meeting_letters(limit):
         distance, palettes = best_palettes(np.argwhere(meetings), distances)
         if distance < limit:
             pair = np.array([first, second])
-            choices = np.where(forge.roles_shown(shapes.labels[pair]), palettes, -1)
+            choices = np.where(forge.roles_shown(labels[pair]), palettes, -1)
             yield Pair(distance, shapes.factors(pair, choices))
 
 
 def meeting_letters(limit: int) -> Iterator[tuple[int, int, np.ndarray]]:
     """(shape, other shape, bool (34, 34) letters that meet) of shapes not known to be apart."""
-    labels, letters = all_shapes().labels, len(forge.LETTERS)
+    labels, letters = all_labels(), len(forge.LETTERS)
     seen = set()
     for first, others in near_shapes(labels, limit):
         keys = labels[first].astype(np.int64) * letters + labels[others]

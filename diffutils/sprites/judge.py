@@ -121,19 +121,19 @@ def compare(images: np.ndarray, factors: np.ndarray) -> Verdict:
 def read_factors(images: np.ndarray) -> np.ndarray:
     """Factors (b,) of images uint8 (b, 256, 3)."""
     errors = squared_errors(images)  # (S, b)
-    shapes = all_shapes()
+    shapes, labels = all_shapes(), all_labels()
     shape, picture = np.nonzero(errors <= errors.min(0) + ROUNDING)
-    exact, choices = weigh(shapes.labels[shape], images[picture])
+    exact, choices = weigh(labels[shape], images[picture])
     order = np.lexsort((shape, exact, picture))
     first = order[np.unique(picture[order], return_index=True)[1]]
     shape, choices = shape[first], choices[first]
     # pictures within the tolerance of a sprite that is not the closest in squared error
     blank = ((images.astype(np.float64) - 255) ** 2).sum((1, 2))
     limit = 3 * PIXELS * TOLERANCE**2 - blank + ROUNDING
-    flawless = within(shapes.labels[shape], choices, images)
+    flawless = within(labels[shape], choices, images)
     for b in np.flatnonzero(~flawless & (exact[first] <= limit)):
         near = np.flatnonzero(errors[:, b] <= limit[b])
-        found = find_within(shapes.labels[near], images[b])
+        found = find_within(labels[near], images[b])
         if found is not None:
             shape[b], choices[b] = near[found[0]], found[1]
     return shapes.factors(shape, choices)
@@ -144,10 +144,9 @@ def read_factors(images: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Shapes:
-    """The shapes of all classes, one after the other: labels (S, 256), class_ (S,) and
-    parts (S, 8), -1 in the slots that a class does not have."""
+    """The shapes of all classes, one after the other: class_ (S,) and parts (S, 8), -1 in the
+    slots that a class does not have."""
 
-    labels: np.ndarray
     class_: np.ndarray
     parts: np.ndarray
 
@@ -168,7 +167,12 @@ def all_shapes() -> Shapes:
         for table in tables
     ]
     class_ = np.repeat(range(len(tables)), [len(table.labels) for table in tables])
-    return Shapes(np.concatenate([table.labels for table in tables]), class_, np.concatenate(parts))
+    return Shapes(class_, np.concatenate(parts))
+
+
+def all_labels() -> np.ndarray:
+    """uint8 (S, 256), the labels of all shapes; put together anew, for they take 6 MB."""
+    return np.concatenate([forge.class_table(name).labels for name in forge.CLASSES])
 
 
 @functools.cache
@@ -320,7 +324,7 @@ def class_readers(name: str) -> tuple[list[BandReader], list[RoleReader]]:
 def squared_errors(images: np.ndarray) -> np.ndarray:
     """float32 (S, b): squared error beyond an empty page's of each shape's best palettes."""
     y = np.ascontiguousarray(images.transpose(1, 2, 0), np.float32) - 255  # (256, 3, b)
-    errors = np.empty((len(all_shapes().labels), len(images)), np.float32)
+    errors = np.empty((len(all_shapes().class_), len(images)), np.float32)
     start = 0
     for name in forge.CLASSES:
         bands, roles = class_readers(name)

@@ -88,9 +88,9 @@ class TwoLooks(ContextUnet):
     """Two looks at all places, one after the other, each summed up in `hidden` numbers."""
 
     def __init__(self, hidden, **given):
-        super().__init__(hidden=hidden, **given)
+        super().__init__(**given)
         narrow, size = self.shrink.out_channels, self.embed.mix.out_features
-        self.middle = InTurn([self.middle, WholeBlock(narrow, hidden, size)])
+        self.middle = InTurn([WholeBlock(narrow, hidden, size) for _ in range(2)])
 
 
 class Unchanged(nn.Module):
@@ -159,7 +159,8 @@ VARIANTS = {
     "no convolution at 8x8": {"network": WithoutConvolution},
     "hidden 64": {"hidden": 64},
     "hidden 512": {"hidden": 512},
-    "48 channels": {"channels": 48},
+    "32 channels": {"channels": 32},
+    "64 channels": {"channels": 64},
     "96 channels": {"channels": 96},
     "rate 1e-3": {"learning_rate": 1e-3},
     "rate 6e-3": {"learning_rate": 6e-3},
