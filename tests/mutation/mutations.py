@@ -293,8 +293,8 @@ SLIPS = [
     Mutation(
         "DDIM steps that stay at their level",
         "diffutils/sampling.py",
-        "alpha_bar = schedule.alpha_bar[i_prev]",
-        "alpha_bar = schedule.alpha_bar[i]",
+        "return perturb_input(x0, i_prev, pred_noise, schedule=schedule)",
+        "return perturb_input(x0, i, pred_noise, schedule=schedule)",
     ),
     Mutation(
         "guidance in the other direction",
