@@ -78,11 +78,9 @@ class ContextUnet(nn.Module):
         m, one, zero = self.palette.T, self.palette.new_ones(1, COLOURS), 0 * none
         facts = torch.cat([a / std**2 * x, zero - (a / std) ** 2 / 2, zero, none], -1).view(-1, 6)
         table = torch.block_diag(torch.cat([m, m.square().sum(0, keepdim=True), one]), one[:, :1])
-        learns, shown = votes.requires_grad, []  # to draw, beliefs take the place of the votes
-        rows = ROWS if learns else len(votes)  # to learn, few at a time: they stay in the cache
-        for part in zip(votes.split(rows), facts.split(rows), strict=True):
-            into, weigh = None if learns else part[0], self.conviction * LOG2_E
-            belief = torch.addmm(*part, table, beta=weigh, alpha=LOG2_E, out=into)
+        shown = []  # ROWS pixels at a time: their votes stay in the processor's cache
+        for part in zip(votes.split(ROWS), facts.split(ROWS), strict=True):
+            belief = torch.addmm(*part, table, beta=self.conviction * LOG2_E, alpha=LOG2_E)
             belief.detach().sub_(belief.detach().amax(-1, keepdim=True)).clamp_(min=-115)
             shown.append(linear(belief.exp2_(), table))  # faster than e^; below 2^-126 it is slow
         known, some, unknown = torch.cat(shown).view(*none.shape[:-1], 6).split([4, 1, 1], -1)

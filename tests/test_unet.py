@@ -199,15 +199,13 @@ def test_bfloat16_changes_the_guess_by_its_rounding_only(trained):
     assert 0 < (rounded - exact).abs().max() < 0.05
 
 
-def test_drawing_gives_the_guesses_of_learning(trained):
-    """In place and all at once, or kept for the gradient and a part at a time: the same."""
-    x, t = noisy(ROWS // 256 + 3), torch.tensor(0.5)
-    trained.conviction = 3.0
-    learning = trained(x, t)
+def test_a_hook_that_keeps_the_votes_has_them_as_they_were_cast(trained):
+    kept = []
     with torch.no_grad():
-        drawing = trained(x, t)
-    assert learning.requires_grad and not drawing.requires_grad
-    torch.testing.assert_close(drawing, learning, rtol=0, atol=1e-5)
+        trained.norm.register_forward_hook(lambda layer, inputs, output: kept.append(output))
+        trained.vote.register_forward_hook(lambda layer, inputs, output: kept.append(output))
+        trained(noisy(), torch.tensor(0.5))
+        assert torch.equal(kept[1], trained.vote(kept[0]))
 
 
 def test_conviction_multiplies_the_votes(trained):
