@@ -111,8 +111,8 @@ def digits(value):
 
 def why_above(losses, curve):
     start = losses[:10].mean()
-    if curve[-1] > 1.25 * min(np.nanmin(curve), start):
-        return " It was lower before and rose: the steps are too large; a smaller rate may cure it."
+    if curve[-1] > 1.25 * min(np.nanmin(curve), start) or losses.max() > 3 * start:
+        return " It rose on the way: the steps are too large; a smaller rate may cure it."
     if curve[-1] > 0.9 * start:
         return (" It has hardly moved. Does optimizer.step() come after loss.backward()? Is the "
                 "target the noise that went into this very picture?")

@@ -41,6 +41,15 @@ def test_a_loss_that_exploded_within_the_first_window_has_too_large_steps():
     assert "too large" in verdict(losses)
 
 
+def test_a_loss_that_jumped_and_came_back_has_too_large_steps():
+    """A single loss varies by half; nothing but a step that went too far trebles it."""
+    losses = np.full(150, 0.14)
+    losses[45] = 0.52
+    assert "too large" in verdict(losses)
+    losses[45] = 0.24
+    assert "hardly moved" in verdict(losses)
+
+
 def test_a_loss_that_rose_again_has_too_large_steps(normal):
     risen = np.concatenate([normal[:800], np.full(400, 0.6)])
     assert "smaller rate" in verdict(risen)
