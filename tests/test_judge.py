@@ -17,7 +17,7 @@ from diffutils.sprites.judge import (
     ROUNDING,
     TOLERANCE,
     Share,
-    all_labels,
+    all_shapes,
     class_agreement,
     copied,
     coverage,
@@ -251,10 +251,10 @@ def test_the_errors_in_float32_are_as_near_the_exact_ones_as_promised():
     noise = np.random.default_rng(0).integers(0, 256, (10, 16, 16, 3), np.uint8)
     images = np.concatenate([images, noise, np.zeros((1, 16, 16, 3), np.uint8)])
     images = images.reshape(-1, 256, 3)
-    errors, labels = squared_errors(images), all_labels()
+    errors, shapes = squared_errors(images), all_shapes()
     for picture, column in zip(images, errors.T, strict=True):
-        some = np.random.default_rng(0).integers(0, len(labels), 300)
-        exact = weigh(labels[some], np.repeat(picture[None], len(some), axis=0))[0]
+        some = np.random.default_rng(0).integers(0, len(shapes.class_), 300)
+        exact = weigh(shapes.labels(some), np.repeat(picture[None], len(some), axis=0))[0]
         assert (exact == np.rint(exact)).all()
         assert np.abs(column[some] - exact).max() < ROUNDING / 2
 

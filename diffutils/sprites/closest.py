@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diffutils.sprites import forge
-from diffutils.sprites.judge import all_labels, all_shapes, letter_colours
+from diffutils.sprites.judge import all_shapes, letter_colours
 
 STRIPE = 8
 
@@ -81,7 +81,8 @@ def palettes_of_letter() -> np.ndarray:
 
 def same_shape_pairs() -> Iterator[Pair]:
     """For each role and each set of tones shown alone, its two closest palettes in a shape."""
-    shapes, labels, distances = all_shapes(), all_labels(), letter_distances()
+    shapes, distances = all_shapes(), letter_distances()
+    labels = shapes.labels(np.arange(len(shapes.class_)))
     for role in np.flatnonzero(forge.palette_counts() > 1):
         letters = len(forge.PLAIN_COLOURS) + 3 * role + np.arange(3)
         shown = np.stack([(labels == letter).any(1) for letter in letters], 1)
@@ -101,18 +102,19 @@ def different_shape_pairs(limit: int) -> Iterator[Pair]:
 
     One pair for each set of letters that meet; other pairs of shapes with that set are as close.
     """
-    shapes, labels, distances = all_shapes(), all_labels(), letter_distances()
+    shapes, distances = all_shapes(), letter_distances()
     for first, second, meetings in meeting_letters(limit):
         distance, palettes = best_palettes(np.argwhere(meetings), distances)
         if distance < limit:
             pair = np.array([first, second])
-            choices = np.where(forge.roles_shown(labels[pair]), palettes, -1)
+            choices = np.where(forge.roles_shown(shapes.labels(pair)), palettes, -1)
             yield Pair(distance, shapes.factors(pair, choices))
 
 
 def meeting_letters(limit: int) -> Iterator[tuple[int, int, np.ndarray]]:
     """(shape, other shape, bool (34, 34) letters that meet) of shapes not known to be apart."""
-    labels, letters = all_labels(), len(forge.LETTERS)
+    shapes, letters = all_shapes(), len(forge.LETTERS)
+    labels = shapes.labels(np.arange(len(shapes.class_)))
     seen = set()
     for first, others in near_shapes(labels, limit):
         keys = labels[first].astype(np.int64) * letters + labels[others]

@@ -121,19 +121,19 @@ def compare(images: np.ndarray, factors: np.ndarray) -> Verdict:
 def read_factors(images: np.ndarray) -> np.ndarray:
     """Factors (b,) of images uint8 (b, 256, 3)."""
     errors = squared_errors(images)  # (S, b)
-    shapes, labels = all_shapes(), all_labels()
+    shapes = all_shapes()
     shape, picture = np.nonzero(errors <= errors.min(0) + ROUNDING)
-    exact, choices = weigh(labels[shape], images[picture])
+    exact, choices = weigh(shapes.labels(shape), images[picture])
     order = np.lexsort((shape, exact, picture))
     first = order[np.unique(picture[order], return_index=True)[1]]
     shape, choices = shape[first], choices[first]
     # pictures within the tolerance of a sprite that is not the closest in squared error
     blank = ((images.astype(np.float64) - 255) ** 2).sum((1, 2))
     limit = 3 * PIXELS * TOLERANCE**2 - blank + ROUNDING
-    flawless = within(labels[shape], choices, images)
+    flawless = within(shapes.labels(shape), choices, images)
     for b in np.flatnonzero(~flawless & (exact[first] <= limit)):
         near = np.flatnonzero(errors[:, b] <= limit[b])
-        found = find_within(labels[near], images[b])
+        found = find_within(shapes.labels(near), images[b])
         if found is not None:
             shape[b], choices[b] = near[found[0]], found[1]
     return shapes.factors(shape, choices)
@@ -149,6 +149,14 @@ class Shapes:
 
     class_: np.ndarray
     parts: np.ndarray
+
+    def labels(self, shape: np.ndarray) -> np.ndarray:
+        """uint8 (n, 256), the letters of shapes (n,), looked up in the tables of the classes."""
+        found = np.empty((len(shape), PIXELS), np.uint8)
+        for k, name in enumerate(forge.CLASSES):
+            rows, first = np.flatnonzero(self.class_[shape] == k), np.searchsorted(self.class_, k)
+            found[rows] = forge.class_table(name).labels[shape[rows] - first]
+        return found
 
     def factors(self, shape: np.ndarray, choices: np.ndarray) -> np.ndarray:
         """Structured factors (n,) of shapes (n,) in palettes (n, 10)."""
@@ -168,11 +176,6 @@ def all_shapes() -> Shapes:
     ]
     class_ = np.repeat(range(len(tables)), [len(table.labels) for table in tables])
     return Shapes(class_, np.concatenate(parts))
-
-
-def all_labels() -> np.ndarray:
-    """uint8 (S, 256), the labels of all shapes; put together anew, for they take 6 MB."""
-    return np.concatenate([forge.class_table(name).labels for name in forge.CLASSES])
 
 
 @functools.cache
