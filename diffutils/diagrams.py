@@ -131,7 +131,7 @@ def no_idea_level_of_noise():
     page.box(312, y + 26, 300, 140, "network,\n500 times", NETWORK)
     page.arrow((626, y + 96), (686, y + 96), INK)
     for k in range(4):
-        page.sprite(705 + 217 * k, y, new_sprites().x0[-1, best[k : k + 1]], scale)
+        page.sprite(705 + 217 * k, y, new_sprites().x[-1, best[k : k + 1]], scale)
     page.words((1126, y + 225), "level 0: four of many", SIGNAL, bold=True)
     return page.finish(
         "Training: a sprite plus noise is a noisy sprite, and the network guesses the noise in it. "
@@ -257,7 +257,7 @@ def sample_and_noise():
     """The same start with fresh noise put back at each step, and without: sprites and less."""
     page = Page(WIDE, 760, "Why put noise back?")
     start = new_sprites().x[0]
-    kept, bare = new_sprites().x0[-1], new_sprites(inject_noise=False).x0[-1]
+    kept, bare = new_sprites().x[-1], new_sprites(inject_noise=False).x[-1]
     far = [mean_and_error(distance_to_average(x, world())) for x in (kept, bare)]
     apart = [mean_and_error(variety(x)) for x in (kept, bare)]
     for (with_noise, error), (without, other) in (far, apart):
@@ -372,7 +372,7 @@ def new_sprites(inject_noise=True):
 @cache
 def best_first():
     """The numbers of the first eight of them, the one with the most pixels right first."""
-    return (-judge(new_sprites().x0[-1, :8]).correct).argsort(kind="stable").tolist()
+    return (-judge(new_sprites().x[-1, :8]).correct).argsort(kind="stable").tolist()
 
 
 @cache

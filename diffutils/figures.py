@@ -797,6 +797,7 @@ def finish(canvas, text):
     held = io.BytesIO()
     canvas.savefig(held, format="png", metadata={"Software": None})
     canvas.clear()  # its parts point at each other: left alone, they stay until Python tidies up
+    canvas.set_canvas(None)  # and so does the image that they were drawn on, 2 MB
     picture = Image.open(held).convert("RGB")
     return Figure(as_png(in_few_colours(picture), level=9), text)
 

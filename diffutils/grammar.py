@@ -124,7 +124,7 @@ class FixedPiece:
 
     def __init__(self, band):
         self.columns = torch.from_numpy(band.columns)
-        self.colours = torch.from_numpy(band.colours)
+        self.colours = torch.from_numpy(band.colours).float()
         self.base = torch.from_numpy(band.base)
         self.of_shape = torch.from_numpy(band.of_shape)
         self.ways = len(self.colours)
@@ -143,7 +143,7 @@ class RolePiece:
     """One colour role: V ways to draw it in three tones, each in P palettes."""
 
     def __init__(self, role):
-        self.tones = [(torch.from_numpy(columns), torch.from_numpy(masks))
+        self.tones = [(torch.from_numpy(columns), torch.from_numpy(masks).float())
                       for columns, masks in role.tones]
         self.which = torch.from_numpy(role.which)  # (V, 3)
         self.colours = torch.from_numpy(role.colours)  # (P, 9)

@@ -7,7 +7,8 @@ probability
 
 and the guess with the least squared error is the average of the sprites with those shares. The
 noise is what is left. See Karras et al., arXiv 2206.00364, appendix B.3. Computed in float64 on the
-CPU, wherever x lives, since not every accelerator has float64.
+CPU, wherever x lives, since not every accelerator has float64, and ROWS sprites at a time: a copy
+of all of them in float64 would take twice the memory of the data set.
 It can only remember: sampled from, it returns the N sprites and nothing new.
 """
 
@@ -17,11 +18,13 @@ from diffutils.expect import check_images, check_kind, check_levels, check_times
 from diffutils.noising import spread
 from diffutils.schedule import NoiseSchedule
 
+ROWS = 512
+
 
 class IdealDenoiser:
     """Called like the network: `ideal(x, t)` is the best possible guess of the unit noise in x.
 
-    x0         (N, C, H, W) the whole data set, in [-1, 1]
+    x0         (N, C, H, W) the whole data set, in [-1, 1]; it is not copied, so leave it as it is
     schedule   a NoiseSchedule; t = i / timesteps is read back to the level i, 1..T
     """
 
@@ -31,8 +34,8 @@ class IdealDenoiser:
         if len(x0) == 0:
             raise ValueError("IdealDenoiser: x0 holds no sprites; expected (N, C, H, W), N >= 1")
         self.x0, self.schedule = x0, schedule
-        self.points = x0.cpu().double().flatten(1)  # (N, D)
-        self.squares = (self.points**2).sum(1)  # (N,)
+        self.points = x0.cpu().flatten(1).split(ROWS)  # of (ROWS, D) each, the last one of fewer
+        self.squares = torch.cat([(part.double() ** 2).sum(1) for part in self.points])  # (N,)
 
     def __call__(self, x, t, c=None):
         """The guess of the noise, like x. t: (B,), () or (1, 1, 1, 1), the level i / timesteps."""
@@ -51,7 +54,9 @@ class IdealDenoiser:
 
     def guess_x0(self, x, i):
         """The average of the sprites weighted by their shares, like x."""
-        average = self.shares_for("guess_x0", x, i) @ self.points  # (B, D)
+        shares = self.shares_for("guess_x0", x, i).split(ROWS, dim=1)
+        pairs = zip(shares, self.points, strict=True)
+        average = sum(share @ part.double() for share, part in pairs)  # (B, D)
         return average.reshape(x.shape).to(x)
 
     def shares(self, x, i):
@@ -68,9 +73,9 @@ class IdealDenoiser:
         i = check_levels(where, "i", i, x, self.schedule.timesteps, lowest=1)
         alpha_bar = self.schedule.alpha_bar[i].reshape(-1, 1)
         x = x.cpu().double().flatten(1)
-        agreement = alpha_bar.sqrt() * (x @ self.points.T)  # (B, N)
+        agreement = torch.cat([x @ part.double().T for part in self.points], dim=1)  # (B, N)
         length = alpha_bar / 2 * self.squares
-        return torch.softmax((agreement - length) / (1 - alpha_bar), dim=1)
+        return torch.softmax((alpha_bar.sqrt() * agreement - length) / (1 - alpha_bar), dim=1)
 
     def effective_number(self, x, i):
         """How many sprites are still in the running: 1 / sum(share^2), (B,), from 1 to N."""

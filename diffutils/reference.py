@@ -42,7 +42,7 @@ def guild():
     has; together the two are a whole world, so that its ideal denoiser is the true floor in it.
     """
     table = class_table("hero")
-    shapes = np.arange(len(table.labels))
+    shapes = np.arange(len(table))
     factors = class_factors(table, shapes, np.zeros(len(shapes), np.int64))
     for role in set(ROLES) & set(BOB):
         bobs = palettes()[role][0].index(BOB[role])

@@ -72,16 +72,23 @@ def denoise_ddim(x, i, i_prev, pred_noise, *, schedule):
 class Trajectory:
     """What a sampling run looked like on its way, at the levels that were kept.
 
-    levels   the K levels, from T down to 0
-    x        (K, B, C, H, W) the images at each of them
-    eps      like x, the network's guess of the noise; zero at level 0, where none is left
-    x0       like x, the sprite that x and eps point at; at level 0 the samples
+    levels     the K levels, from T down to 0
+    x          (K, B, C, H, W) the images at each of them
+    eps        like x, the network's guess of the noise; zero at level 0, where none is left
+    schedule   the NoiseSchedule of the run
+    x0         like x, the sprites that x and eps point at; at level 0 the samples
     """
 
     levels: list
     x: torch.Tensor
     eps: torch.Tensor
-    x0: torch.Tensor
+    schedule: NoiseSchedule
+
+    @property
+    def x0(self):
+        """Worked out each time it is asked for, since it would take as much memory as x."""
+        kept = zip(self.levels, self.x, self.eps, strict=True)
+        return torch.stack([predict_x0(x, i, eps, schedule=self.schedule) for i, x, eps in kept])
 
 
 @torch.no_grad()
@@ -114,12 +121,12 @@ def sample_ddpm(
     )  # fmt: skip
     down = range(schedule.timesteps, 0, -1)
     levels = [i for i in down if i % save_rate == 0 or i == schedule.timesteps or i < 8]
-    run = empty_trajectory([*levels, 0], x)
+    run = empty_trajectory([*levels, 0], x, schedule)
     for i in with_progress(down, progress):
         z = normal_like(x, generator) if i > 1 else 0  # the last step adds no noise
         eps = predict_noise(x, i)
         if i in levels:
-            keep(run, i, x, eps, predict_x0(x, i, eps, schedule=schedule))
+            keep(run, i, x, eps)
         x = denoise_add_noise(x, i, eps, inject_noise * z, schedule=schedule)
     return x, finished(run, x)
 
@@ -140,11 +147,11 @@ def sample_ddim(
         "sample_ddim", n_sample, device, nn_model, schedule, height, context, guidance, generator,
         progress,
     )  # fmt: skip
-    run = empty_trajectory(levels, x)
+    run = empty_trajectory(levels, x, schedule)
     for i, i_prev in with_progress(list(zip(levels[:-1], levels[1:], strict=True)), progress):
         eps = predict_noise(x, i)
+        keep(run, i, x, eps)
         x0 = predict_x0(x, i, eps, schedule=schedule)
-        keep(run, i, x, eps, x0)
         x = perturb_input(x0, i_prev, eps, schedule=schedule)  # as `denoise_ddim` does it
     return x, finished(run, x)
 
@@ -242,20 +249,21 @@ def normal_like(x, generator):
     return draw_noise(x.shape, generator).to(x.device)
 
 
-def empty_trajectory(levels, x):
+def empty_trajectory(levels, x, schedule):
     """A Trajectory of images like x, made whole at once: many small pieces would take it twice."""
-    return Trajectory(levels, *(x.new_empty(len(levels), *x.shape) for _ in range(3)))
+    shape = (len(levels), *x.shape)
+    return Trajectory(levels, x.new_empty(shape), x.new_empty(shape), schedule)
 
 
-def keep(run, i, x, eps, x0):
-    """Writes images x at level i, the guess eps and the sprites x0 into the trajectory."""
+def keep(run, i, x, eps):
+    """Writes images x at level i and the guess eps into the trajectory."""
     k = run.levels.index(i)
-    run.x[k], run.eps[k], run.x0[k] = x, eps, x0
+    run.x[k], run.eps[k] = x, eps
 
 
 def finished(run, samples):
     """The trajectory with the samples as level 0."""
-    run.x[-1], run.eps[-1], run.x0[-1] = samples, 0, samples
+    keep(run, 0, samples, 0)
     return run
 
 

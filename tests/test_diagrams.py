@@ -172,7 +172,7 @@ def test_samples_that_do_not_show_what_the_picture_says_are_not_drawn(
 ):
     _, run, _ = of_another_network
     mean = diagrams.world().mean(0)
-    nearer = dataclasses.replace(run, x0=mean + 0.999 * (run.x0 - mean))  # no more than by chance
+    nearer = dataclasses.replace(run, x=mean + 0.999 * (run.x - mean))  # no more than by chance
     runs = {True: run, False: nearer}
     monkeypatch.setattr(diagrams, "new_sprites", lambda inject_noise=True: runs[inject_noise])
     with pytest.raises(RuntimeError, match="do not show what the picture says"):
@@ -182,7 +182,7 @@ def test_samples_that_do_not_show_what_the_picture_says_are_not_drawn(
 def test_new_sprites_start_from_noise_alone(of_another_network):
     figures, run, _ = of_another_network
     figure = figures["no_idea_level_of_noise"]
-    assert sum(shows(figure, run.x0[-1, k], 12) for k in range(8)) == 4
+    assert sum(shows(figure, run.x[-1, k], 12) for k in range(8)) == 4
     assert sum(shows(figure, run.x[0, k], 12) for k in range(8)) == 1
     assert shows(figure, to_float(bob()[None])[0], 12)
 

@@ -1,16 +1,19 @@
 """Figures: crisp pictures, true text twins, the same bytes each time."""
 
+import gc
 import io
 import subprocess
 import sys
+import weakref
 
 import matplotlib
 import numpy as np
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
-from diffutils import cosine_schedule, linear_schedule
+from diffutils import cosine_schedule, figures, linear_schedule
 from diffutils.figures import (
     CYCLE,
     IDEAL,
@@ -370,3 +373,21 @@ def test_importing_diffutils_loads_no_plotting():
         [sys.executable, "-c", found], capture_output=True, text=True, check=True
     ).stdout
     assert told.strip() == "[]"
+
+
+def test_the_image_that_a_plot_was_drawn_on_is_let_go(monkeypatch):
+    """It takes 2 MB, and a slider draws a plot for each of its places."""
+    drawn_on = []
+
+    class Noted(FigureCanvasAgg):
+        def __init__(self, canvas):
+            super().__init__(canvas)
+            drawn_on.append(weakref.ref(self))
+
+    monkeypatch.setattr(figures, "FigureCanvasAgg", Noted)
+    gc.disable()
+    try:
+        plot_lines({"a": ([0, 1], [0, 1])}, x_label="x", y_label="y")
+        assert len(drawn_on) == 1 and drawn_on[0]() is None
+    finally:
+        gc.enable()

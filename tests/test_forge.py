@@ -66,7 +66,7 @@ def test_slots_are_painted_in_the_order_of_the_slots_line(tmp_path):
     for order, letter in (("body head", "o"), ("head body", "i")):
         path = write_art(tmp_path, f"slots hero {order}\n\n{pictures}")
         table = forge.build_table("hero", forge.read_art(path, "hero"), path)
-        assert forge.LETTERS[table.labels[0, 0]] == letter
+        assert forge.LETTERS[table.labels()[0, 0]] == letter
 
 
 def test_adding_a_hat_is_adding_a_block(tmp_path):
@@ -75,7 +75,7 @@ def test_adding_a_hat_is_adding_a_block(tmp_path):
     before = forge.class_table("hero")
     after = forge.build_table("hero", forge.read_art(path, "hero"), path)
     assert after.part_names[2] == (*before.part_names[2], "fez")
-    assert len(after.labels) > len(before.labels)
+    assert len(after) > len(before)
 
 
 @pytest.mark.parametrize(("line", "message"), [
@@ -145,7 +145,7 @@ def closest_letters():
 def test_any_two_shapes_of_a_class_are_further_apart_than_twice_the_tolerance(name):
     far = (closest_letters() > 2 * TOLERANCE).astype(np.float32)
     letters = np.eye(len(far), dtype=np.float32)
-    labels = forge.class_table(name).labels
+    labels = forge.class_table(name).labels()
     shapes = labels[np.random.default_rng(0).permutation(len(labels))[:1500]]
     one_hot = letters[shapes].reshape(len(shapes), -1)
     far_pixels = one_hot @ (letters[shapes] @ far).reshape(len(shapes), -1).T
@@ -172,7 +172,7 @@ def test_the_count_is_the_number_of_different_images(tmp_path):
 @pytest.mark.parametrize("name", forge.CLASSES)
 def test_no_two_shapes_look_the_same(name):
     table = forge.class_table(name)
-    assert len(np.unique(table.labels, axis=0)) == len(table.labels)
+    assert len(np.unique(table.labels(), axis=0)) == len(table)
 
 
 @pytest.mark.parametrize("name", forge.CLASSES)

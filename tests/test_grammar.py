@@ -67,7 +67,7 @@ def test_where_no_signal_is_left_it_answers_the_average_of_equally_likely_classe
     palettes += [colour for role in ROLES for colour in forge.palettes()[role][1].swapaxes(0, 1)]
     colours = np.stack([np.mean(colour, axis=0) for colour in palettes])  # (34, 3)
     tables = [class_table(name) for name in CLASSES]
-    kept = [t.labels[t.held_out == (split == "held_out")] for t in tables]
+    kept = [t.labels()[t.held_out == (split == "held_out")] for t in tables]
     average = np.mean([colours[labels].mean(0) for labels in kept], axis=0)  # (256, 3)
     expected = torch.from_numpy(average / 127.5 - 1).T.reshape(1, 3, 16, 16).float()
     faint = NoiseSchedule([0.9] * 12)  # alpha_bar ends at 1e-12

@@ -7,6 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from diffutils import IdealDenoiser, linear_schedule, perturb_input
+from diffutils.ideal import ROWS
 
 SCHEDULE = linear_schedule()
 
@@ -43,6 +44,17 @@ def test_shares_equal_the_slow_loop(sprites, generator):
                 [normal.log_prob(x.double() - alpha_bar.sqrt() * s.double()).sum() for s in sprites]
             )
             assert_close(ideal.shares(x[None], i)[0], log.softmax(0), rtol=1e-6, atol=1e-9)
+
+
+def test_more_sprites_than_are_weighed_at_a_time(generator):
+    x0 = torch.rand(2 * ROWS + 7, 3, 4, 4, generator=generator) * 2 - 1
+    ideal = IdealDenoiser(x0, schedule=SCHEDULE)
+    x, alpha_bar = noisy(x0, 200, generator)[[0, ROWS, -1]], SCHEDULE.alpha_bar[200]
+    distance = torch.cdist(x.double().flatten(1), alpha_bar.sqrt() * x0.double().flatten(1)) ** 2
+    shares = (-distance / (2 * (1 - alpha_bar))).softmax(1)
+    assert_close(ideal.shares(x, 200), shares, rtol=1e-6, atol=1e-9)
+    average = (shares @ x0.double().flatten(1)).reshape(x.shape).float()
+    assert_close(ideal.guess_x0(x, 200), average)
 
 
 def test_the_guess_is_the_gradient_of_the_log_density(sprites, generator):

@@ -254,6 +254,8 @@ def test_the_trajectory_holds_x_eps_and_x0_at_its_levels():
     assert kept.levels == [*range(500, 7, -20), 7, 6, 5, 4, 3, 2, 1, 0]
     assert kept.x.shape == kept.eps.shape == kept.x0.shape == (len(kept.levels), 2, 3, 4, 4)
     assert torch.equal(kept.x[-1], samples) and torch.equal(kept.x0[-1], samples)
+    held = [part for part in vars(kept).values() if isinstance(part, torch.Tensor)]
+    assert sum(part.nbytes for part in held) == 2 * kept.x.nbytes  # x0 is worked out when asked for
     for i, x, eps, x0 in zip(kept.levels[:-1], kept.x, kept.eps, kept.x0, strict=False):
         assert torch.equal(eps, two_faced(x, torch.tensor([i / 500])[:, None, None, None]))
         assert_close(diffutils.perturb_input(x0, i, eps, schedule=SCHEDULE), x, rtol=0, atol=1e-4)

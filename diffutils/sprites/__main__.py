@@ -43,7 +43,7 @@ def main():
     names = chosen.classes or drawn_classes()
     for name in names:
         table = forge.class_table(name)
-        print(f"{name}: {len(table.labels)} shapes, {table.sprites.sum():,} sprites")
+        print(f"{name}: {len(table)} shapes, {table.sprites.sum():,} sprites")
     print(f"together: {sum(forge.class_table(name).sprites.sum() for name in names):,}")
     if chosen.out:
         images, _, _ = forge.forge_sprites(chosen.count, chosen.seed, split=chosen.split,

@@ -59,7 +59,7 @@ class ClassTable:
 
     slots        names of the slots, in the order of painting
     part_names   for each slot, the names of its parts
-    labels       uint8 (S, 256), each pixel's index into LETTERS
+    pictures     for each slot, uint8 (parts, 256), each pixel's index into LETTERS
     parts        int16 (S, K), the part in each slot
     shows        bool (S, 10), whether a role shows in the shape
     held_out     bool (S,), whether the shape is kept out of the split "train"
@@ -69,11 +69,18 @@ class ClassTable:
     name: str
     slots: tuple[str, ...]
     part_names: tuple[tuple[str, ...], ...]
-    labels: np.ndarray
+    pictures: tuple[np.ndarray, ...]
     parts: np.ndarray
     shows: np.ndarray
     held_out: np.ndarray
     sprites: np.ndarray
+
+    def __len__(self):
+        return len(self.parts)
+
+    def labels(self, shapes=slice(None)):
+        """uint8 (n, 256) of these shapes, or of all, as `paint` makes them: not kept, 6 MB."""
+        return paint(self.pictures, self.parts[shapes])
 
 
 # --- reading the art -----------------------------------------------------------------
@@ -225,22 +232,23 @@ def build_table(name, slots, where):
                          f"expected 2..{MAX_SLOTS}")
     counts = [len(parts) for parts in slots.values()]
     parts = np.indices(counts).reshape(len(counts), -1).T.astype(np.int16)
-    labels = paint(slots, parts)
+    pictures = tuple(np.stack([part.labels.ravel() for part in slots[slot]]) for slot in slots)
+    labels = paint(pictures, parts)
     rows = labels.view(np.dtype((np.void, labels.shape[1]))).ravel()
     first = np.sort(np.unique(rows, return_index=True)[1])
     parts, labels = parts[first], labels[first]
     shows = roles_shown(labels)
     sprites = np.where(shows, palette_counts(), 1).prod(1)
     names = tuple(tuple(part.name for part in slots[slot]) for slot in slots)
-    return ClassTable(name, tuple(slots), names, labels, parts, shows,
+    return ClassTable(name, tuple(slots), names, pictures, parts, shows,
                       is_held_out(parts, counts), sprites)
 
 
-def paint(slots, parts):
+def paint(pictures, parts):
     """Label maps uint8 (S, 256): later slots cover earlier ones where not transparent."""
     labels = np.zeros((len(parts), HEIGHT * HEIGHT), np.uint8)
-    for pictures, chosen in zip(slots.values(), parts.T, strict=True):
-        layer = np.stack([part.labels.ravel() for part in pictures])[chosen]
+    for of_slot, chosen in zip(pictures, parts.T, strict=True):
+        layer = of_slot[chosen]
         np.copyto(labels, layer, where=layer > 0)
     return labels
 
@@ -346,7 +354,7 @@ def render(factors):
         shape = shape_index(table, factors[rows])
         choices = np.stack([factors[role][rows] for role in ROLES], 1)
         check_choices(table.shows[shape], choices)
-        images[rows] = colour_images(table.labels[shape], choices)
+        images[rows] = colour_images(table.labels(shape), choices)
     return images
 
 

@@ -151,11 +151,11 @@ class Shapes:
     parts: np.ndarray
 
     def labels(self, shape: np.ndarray) -> np.ndarray:
-        """uint8 (n, 256), the letters of shapes (n,), looked up in the tables of the classes."""
+        """uint8 (n, 256), the letters of shapes (n,)."""
         found = np.empty((len(shape), PIXELS), np.uint8)
         for k, name in enumerate(forge.CLASSES):
             rows, first = np.flatnonzero(self.class_[shape] == k), np.searchsorted(self.class_, k)
-            found[rows] = forge.class_table(name).labels[shape[rows] - first]
+            found[rows] = forge.class_table(name).labels(shape[rows] - first)
         return found
 
     def factors(self, shape: np.ndarray, choices: np.ndarray) -> np.ndarray:
@@ -174,7 +174,7 @@ def all_shapes() -> Shapes:
         np.pad(table.parts, ((0, 0), (0, width - len(table.slots))), constant_values=-1)
         for table in tables
     ]
-    class_ = np.repeat(range(len(tables)), [len(table.labels) for table in tables])
+    class_ = np.repeat(range(len(tables)), [len(table) for table in tables])
     return Shapes(class_, np.concatenate(parts))
 
 
@@ -203,7 +203,7 @@ def different_colours() -> tuple[np.ndarray, np.ndarray]:
 class RoleReader:
     """One role's pixels in the shapes of a class, and what its palettes cost.
 
-    tones     for each tone, (columns (K,), masks float32 (U, K)): the different masks
+    tones     for each tone, (columns (K,), masks bool (U, K)): the different masks
     which     int (V, 3), the three masks of each different way the role is drawn
     of_shape  int (S,), the way the role is drawn in each shape
     colours   float32 (P, 9), minus white, tone by tone
@@ -219,10 +219,10 @@ class RoleReader:
     def best_errors(self, y: np.ndarray) -> np.ndarray:
         """float32 (V, b): the error of the best palette, from y float32 (256, 3, b)."""
         pictures = y.shape[2]
-        totals = [
-            (masks @ y[columns].reshape(-1, 3 * pictures)).reshape(-1, 3, pictures)
-            for columns, masks in self.tones
-        ]
+        totals = []
+        for columns, masks in self.tones:
+            total = masks.astype(np.float32) @ y[columns].reshape(-1, 3 * pictures)
+            totals.append(total.reshape(-1, 3, pictures))
         best = np.empty((len(self.which), pictures), np.float32)
         for ways in blocks(len(best), pictures):
             sums = [
@@ -241,7 +241,7 @@ class BandReader:
     """Four rows of the grid: the colours of letters with one palette, each pattern once.
 
     columns   (K,), the pixels of the band where some shape has such a letter
-    colours   float32 (V, 3 K), minus white
+    colours   int16 (V, 3 K), minus white
     base      float32 (V, 1), their sum of squares
     of_shape  int (S,), the pattern of each shape
     """
@@ -253,7 +253,7 @@ class BandReader:
 
     def errors(self, y: np.ndarray) -> np.ndarray:
         """float32 (V, b), from y float32 (256, 3, b)."""
-        products = self.colours @ y[self.columns].reshape(-1, y.shape[2])
+        products = self.colours.astype(np.float32) @ y[self.columns].reshape(-1, y.shape[2])
         products *= -2
         products += self.base
         return products
@@ -287,7 +287,7 @@ def role_reader(labels: np.ndarray, role: int) -> RoleReader:
     for letter in range(first, first + 3):
         masks, index = different_rows(drawn == letter)
         columns = np.flatnonzero(masks.any(0))
-        tones.append((columns, masks[:, columns].astype(np.float32)))
+        tones.append((columns, masks[:, columns]))
         which.append(index)
     colours = letter_colours()[first : first + 3, : forge.palette_counts()[role]]
     counts = np.stack([(drawn == letter).sum(1) for letter in range(first, first + 3)])
@@ -305,9 +305,9 @@ def band_reader(labels: np.ndarray, pixels: np.ndarray) -> BandReader:
     """The BandReader of labels uint8 (S, 256) without letters of several palettes."""
     drawn, of_shape = different_rows(labels[:, pixels])
     used = drawn.any(0)
-    colours = letter_colours()[drawn[:, used], 0].reshape(len(drawn), -1).astype(np.float32)
-    base = (colours**2).sum(1, keepdims=True)
-    return BandReader(pixels[used], colours, base, of_shape)
+    colours = letter_colours()[drawn[:, used], 0].reshape(len(drawn), -1)
+    base = (colours**2).sum(1, keepdims=True).astype(np.float32)
+    return BandReader(pixels[used], colours.astype(np.int16), base, of_shape)
 
 
 @functools.cache
@@ -315,12 +315,12 @@ def class_readers(name: str) -> tuple[list[BandReader], list[RoleReader]]:
     """What reads the shapes of a class, built once."""
     table = forge.class_table(name)
     several = forge.palette_counts() > 1
-    roles = np.flatnonzero(several & table.shows.any(0))
-    plain = only((forge.ROLE_OF_LABEL < 0) | ~several[forge.ROLE_OF_LABEL], table.labels)
+    roles, labels = np.flatnonzero(several & table.shows.any(0)), table.labels()
+    plain = only((forge.ROLE_OF_LABEL < 0) | ~several[forge.ROLE_OF_LABEL], labels)
     bands = np.split(np.arange(PIXELS), BANDS)
     return (
         [band_reader(plain, pixels) for pixels in bands if plain[:, pixels].any()],
-        [role_reader(table.labels, k) for k in roles],
+        [role_reader(labels, k) for k in roles],
     )
 
 
@@ -333,7 +333,7 @@ def squared_errors(images: np.ndarray) -> np.ndarray:
         bands, roles = class_readers(name)
         pieces = [(band.errors(y), band.of_shape) for band in bands]
         pieces += [(role.best_errors(y), role.of_shape) for role in roles]
-        end = start + len(forge.class_table(name).labels)
+        end = start + len(forge.class_table(name))
         for shapes in blocks(end - start, len(images)):
             errors[start:end][shapes] = sum(
                 found.take(of_shape[shapes], axis=0) for found, of_shape in pieces
