@@ -73,9 +73,10 @@ class IdealDenoiser:
         i = check_levels(where, "i", i, x, self.schedule.timesteps, lowest=1)
         alpha_bar = self.schedule.alpha_bar[i].reshape(-1, 1)
         x = x.cpu().double().flatten(1)
-        agreement = torch.cat([x @ part.double().T for part in self.points], dim=1)  # (B, N)
+        products = torch.cat([x @ part.double().T for part in self.points], dim=1)
+        agreement = alpha_bar.sqrt() * products  # (B, N)
         length = alpha_bar / 2 * self.squares
-        return torch.softmax((alpha_bar.sqrt() * agreement - length) / (1 - alpha_bar), dim=1)
+        return torch.softmax((agreement - length) / (1 - alpha_bar), dim=1)
 
     def effective_number(self, x, i):
         """How many sprites are still in the running: 1 / sum(share^2), (B,), from 1 to N."""

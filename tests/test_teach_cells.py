@@ -174,10 +174,14 @@ def hooks_write_down_and_change_nothing(cell):
 
 @compares("03", "def readable")
 def what_can_be_read(cell):
-    x0, classes = some_sprites(700)
-    maps = {"middle": classes[:, :, None, None]}
+    (x0, classes), maps, seen = some_sprites(700), {}, [0]
+
+    def guess_x0(nn_model, some, level):
+        maps["middle"] = classes[sum(seen) :][: len(some), :, None, None]
+        seen.append(len(some))
+
     names = cell(x0=x0, classes=classes, noises=torch.randn_like(x0), schedule=SCHEDULE, maps=maps,
-                 guess_x0=lambda *question: None, nn_model=None)  # fmt: skip
+                 guess_x0=guess_x0, nn_model=None)  # fmt: skip
     assert names["from_maps"] == 1 and names["readable"](torch.zeros(700, 2)) < 0.5
 
 
