@@ -3,8 +3,9 @@
 Each network in turn, three rounds or as many as asked, best of each: images a second at batch 100
 (forward, backward, step), seconds for 32 sprites by 500 steps of DDPM and by 25 of DDIM, ours with
 the shipped weights (those of a fresh network are easier to compute with). Then our training in
-bfloat16, as `fit(..., bfloat16=True)` does it, and what share of the machine's own
-convolution rate our training in float32 reaches.
+bfloat16, as `fit(..., bfloat16=True)` does it, what share of the machine's own convolution rate
+our training in float32 reaches, and what share it would reach if all but its convolutions and
+matrix products took no time.
 """
 
 import sys
@@ -12,12 +13,14 @@ import time
 
 import torch
 from reference_network import ReferenceUnet, diffusers_unet
+from torch.profiler import ProfilerActivity, profile
 
 from diffutils import linear_schedule, perturb_input, sample_ddim, sample_ddpm
 from diffutils.training import load_pretrained
 from diffutils.unet import ContextUnet
 
 SCHEDULE = linear_schedule()
+PRODUCTS = {"aten::mkldnn_convolution", "aten::convolution_backward", "aten::addmm", "aten::mm"}
 ROUNDS = int(sys.argv[2]) if len(sys.argv) > 2 else 3
 
 
@@ -70,6 +73,18 @@ def convolution_rate(channels=48, height=8, batch=100):
     return 10 * 3 * 2 * 9 * channels**2 * height**2 * batch / seconds(work) / 1e9
 
 
+def time_in_products(nn_model, steps=8):
+    """The share of a training step that its convolutions and matrix products take."""
+    step = step_of(nn_model.train(), bfloat16=False)
+    step()
+    with profile(activities=[ProfilerActivity.CPU]) as found:
+        for _ in range(steps):
+            step()
+    spent = {event.key: event.self_cpu_time_total for event in found.key_averages()}
+    products = sum(spent.get(name, 0) for name in PRODUCTS)
+    return products / sum(spent.values())
+
+
 def flops_of(nn_model):
     """Forward floating-point operations of convolutions and matrix products, for one sprite."""
     from torch.utils.flop_counter import FlopCounterMode
@@ -107,6 +122,9 @@ def main():
     used = 3 * flops_of(networks["ours"]) * ours[0] / 1e9
     print(f"training uses {used:.0f} GFLOP/s; a bare convolution of its size reaches {peak:.0f}: "
           f"{used / peak:.2f}")
+    share = min(time_in_products(networks["ours"]) for _ in range(ROUNDS))
+    print(f"its products take {share:.0%} of a step; if the rest took no time, they would reach "
+          f"{used / share / peak:.2f}")
 
 
 if __name__ == "__main__":
