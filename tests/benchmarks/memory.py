@@ -19,7 +19,9 @@ def memory_of(path):
         process = psutil.Process(kernel.manager.provisioner.pid)
         after = []
         for source in code_of(path):
-            kernel.run(source)
+            done = kernel.run(source)
+            if done.error:
+                raise RuntimeError(f"{path.name} stops at\n{source}\n{done.error}")
             after.append(process.memory_info().rss / 1e6)
     return after
 
