@@ -1,8 +1,8 @@
 """diffutils: how diffusion models work, on 16x16 sprites.
 
-The functions that the lessons use, in the course's names. Importing this loads torch and numpy
-only; plotting, widgets and lesson set-up live in submodules (`diffutils.figures`, `.player`,
-`.widgets`, `.checks`, `.lesson`) and load what they need when they are imported.
+The subject's functions and networks, in the course's names. Importing this loads torch, numpy and
+safetensors only; what teaches with them (figures, players, widgets, checks, lesson set-up) lives in
+`diffutils.stage` and loads what it needs when it is imported.
 """
 
 import os
@@ -38,19 +38,29 @@ from diffutils.schedule import (
     linear_schedule,
     rescale_zero_terminal_snr,
 )
+from diffutils.training import fit
+from diffutils.unet import ContextUnet
+from diffutils.votes import PaletteUnet
+from diffutils.weights import load_pretrained, load_weights, save_weights
 
 __all__ = [
+    "ContextUnet",
     "IdealDenoiser",
     "NoiseSchedule",
+    "PaletteUnet",
     "Trajectory",
     "cosine_schedule",
     "denoise_add_noise",
     "denoise_ddim",
+    "fit",
     "guess_noise",
     "linear_schedule",
+    "load_pretrained",
+    "load_weights",
     "perturb_input",
     "predict_x0",
     "rescale_zero_terminal_snr",
     "sample_ddim",
     "sample_ddpm",
+    "save_weights",
 ]

@@ -252,11 +252,10 @@ def check_network_input(where, x, t, c, n_context, weight):
     return t, c.to(x)
 
 
-def check_network_sizes(where, n_context, channels, hidden, conviction):
+def check_network_sizes(where, n_context, channels, hidden):
     """What a U-Net is built of: sizes that a laptop can hold, channels in whole groups of 8."""
     check_count(where, "n_context", n_context, highest=512)
     check_count(where, "channels", channels, lowest=8, highest=512)
     if channels % 8:
         raise ValueError(f"{where}: channels is {channels}; expected a multiple of 8")
     check_count(where, "hidden", hidden, highest=2048)
-    check_number(where, "conviction", conviction)

@@ -16,14 +16,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from diffutils.files import checksum
 from diffutils.pixels import to_float, to_uint8
 from diffutils.sampling import sample_ddim, sample_ddpm
 from diffutils.schedule import linear_schedule
 from diffutils.sprites import count_sprites, forge_sprites
-from diffutils.training import checksum, fit, load_weights, save_weights, weights_metadata
-from diffutils.unet import ContextUnet
+from diffutils.training import bound_weights, fit, min_snr_weights
+from diffutils.weights import KINDS, kind_of, load_weights, save_weights, weights_metadata
 
 MOST_PER_CLASS = 60_000
+WEIGHTS = {"palette": bound_weights, "plain": min_snr_weights}  # what each learns best with
 SAMPLE_EVERY = 20  # sheets of samples a run
 
 
@@ -91,7 +93,8 @@ def main(arguments=None):
     nn_model.to(accelerator.device if accelerator else options.device)
     run = fit(nn_model, sprites, schedule=schedule, steps=options.steps, seconds=options.seconds,
               batch_size=options.batch_size, seed=options.seed + bool(options.start),
-              learning_rate=options.learning_rate, checkpoint=options.checkpoint,
+              learning_rate=options.learning_rate,
+              level_weights=WEIGHTS[kind_of("train", nn_model)], checkpoint=options.checkpoint,
               accelerator=accelerator, bfloat16=options.bfloat16)
     try:
         train(run, options, show=first)
@@ -108,11 +111,17 @@ def begin(n_context, options):
         if nn_model.n_context != n_context:
             raise SystemExit(f"--start: {options.start} has contexts of {nn_model.n_context}; "
                              f"these sprites have {n_context} classes")
-        nn_model.conviction = 1.0
+        set_conviction(nn_model, 1.0)
         return nn_model.train(), schedule
     schedule = linear_schedule()
     torch.manual_seed(options.seed)
-    return ContextUnet(n_context=n_context, schedule=schedule), schedule
+    return KINDS[options.network](n_context=n_context, schedule=schedule), schedule
+
+
+def set_conviction(nn_model, conviction):
+    """Tells a network that votes how bold to be; another has nothing to tell."""
+    if hasattr(nn_model, "conviction"):
+        nn_model.conviction = conviction
 
 
 def train(run, options, show):
@@ -167,7 +176,7 @@ def draw(nn_model, schedule, n_sample, options, n=None, context=None):
 def finish(run, sprites, schedule, options):
     """Judges the averaged network and writes it with its scores."""
     scores = {"step": run.step, "seconds": round(run.seconds), "batch_size": run.batch_size}
-    run.model.conviction = options.conviction
+    set_conviction(run.model, options.conviction)
     if sprites.factors is not None and options.score:
         scores |= measure(run.model, schedule, sprites.factors, options)
     command = "python -m diffutils.train " + " ".join(options.command)
@@ -180,7 +189,7 @@ def judge_again(options):
     story, sprites = weights_metadata(options.judge), forged(options.seed)
     if story["data_checksum"] != sprites.checksum():
         raise SystemExit(f"{options.judge} was not trained on the sprites of --seed {options.seed}")
-    nn_model.conviction = options.conviction
+    set_conviction(nn_model, options.conviction)
     kept = {k: v for k, v in story["scores"].items() if not k.startswith("dd")}
     scores = kept | measure(nn_model, schedule, sprites.factors, options)
     write(nn_model, story["command"], story["data_checksum"], scores, options)
@@ -240,6 +249,9 @@ def parse(arguments):
     add = parser.add_argument
     add("--output", default="sprites.safetensors", metavar="FILE",
         help="the weights file to write, with its scores in its metadata")
+    add("--network", choices=KINDS, default="palette",
+        help="palette: votes on the colours of each pixel, for pictures painted with few; "
+             "plain: a U-Net of the usual kind, for any")
     add("--steps", type=int, metavar="N", help="train for N steps; a seed then gives the same run")
     add("--seconds", type=float, metavar="S",
         help="train for S seconds (3600 where neither this nor --steps is given)")

@@ -14,28 +14,17 @@ mean squared error, step (DDPM, arXiv 2006.11239, algorithm 1). What `fit` adds 
 - a learning rate that climbs for the first steps and then falls to zero at the end;
 - gradients no longer than 1, so that one odd batch cannot throw the network off;
 - an average of the weights over the last tenth of the steps, which is what one samples from.
-
-Files are safetensors: nothing in them is ever executed. They are written beside their place and
-then moved there, so that a reader finds the old file or the new one, never half of one. What a
-process that was killed has left beside it is cleared away by the next one that writes.
 """
 
-import contextlib
-import hashlib
 import json
 import math
-import os
 import time
 import warnings
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
-import psutil
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch.optim.adamw import adamw
 from torch.optim.swa_utils import AveragedModel
 
@@ -48,18 +37,15 @@ from diffutils.expect import (
     check_number,
     check_path,
 )
+from diffutils.files import MAX_HEADER_BYTES, check_tensors, read_file, write_atomically
 from diffutils.noising import perturb_input
 from diffutils.pixels import to_float, to_uint8
 from diffutils.schedule import NoiseSchedule
-from diffutils.unet import ContextUnet
 
 BANDS = 5
 WARMUP_STEPS = 100
 CONTEXT_DROPOUT = 0.1
 CHECKPOINT_EVERY = 500
-FORMAT = "diffutils-weights-1"
-MAX_WEIGHTS_BYTES = 2**27  # of a weights file; the shipped one has 4 MB
-MAX_HEADER_BYTES = 2**24
 
 
 @dataclass
@@ -81,9 +67,31 @@ class Record:
     seconds: float
 
 
+def bound_weights(schedule):
+    """How much the error at each level counts, (T + 1,): beta / (1 - alpha_bar), as in the bound.
+
+    The sum of these times the squared errors bounds how far the samples are from the data (DDPM,
+    eq. 12, with alpha near 1). Scaled to 1 at level T and cut at 4, since below level 25 a pixel
+    is rarely wrong, but then by far.
+    """
+    weight = schedule.beta / (1 - schedule.alpha_bar).clamp(min=1e-9)
+    return (weight / weight[-1]).clamp(max=4).float()
+
+
+def min_snr_weights(schedule):
+    """The same, min(SNR, 5) / SNR: little where there is little noise (arXiv 2303.09556, sec. 3.4).
+
+    SNR = alpha_bar / (1 - alpha_bar). A network that does not know its colours by heart would
+    spend most of its steps on noise that nobody sees.
+    """
+    noise = 1 - schedule.alpha_bar
+    return (5 * noise / schedule.alpha_bar.clamp(min=1e-9)).clamp(max=1).float()
+
+
 def fit(
     nn_model, x0, *, schedule, contexts=None, steps=None, seconds=None, batch_size=128, seed=0,
-    learning_rate=3e-3, checkpoint=None, accelerator=None, bfloat16=False,
+    learning_rate=3e-3, level_weights=bound_weights, checkpoint=None, accelerator=None,
+    bfloat16=False,
 ):  # fmt: skip
     """A training run, ready to be iterated over: each turn is one step and gives one `Record`.
 
@@ -97,6 +105,8 @@ def fit(
     batch_size      sprites a step
     seed            of every random draw: with `steps`, the same seed gives the same run
     learning_rate   the highest of the run (AdamW)
+    level_weights   how much the error at each level counts: bound_weights, min_snr_weights, or
+                    another function of the schedule that returns (T + 1,) floats
     checkpoint      a file: written at once, every 500 steps and at the end, and gone on from if it
                     is there; with `steps`, a run gone on with ends bit-equal to one that was never
                     stopped
@@ -108,14 +118,14 @@ def fit(
     before stays as it is, a warning says so, and training goes on.
     """
     return Run(nn_model, x0, schedule, contexts, steps, seconds, batch_size, seed,
-               learning_rate, checkpoint, accelerator, bfloat16)
+               learning_rate, level_weights, checkpoint, accelerator, bfloat16)
 
 
 class Run:
     """The iterable that `fit` returns. It can be left and taken up again at any step."""
 
     def __init__(self, nn_model, x0, schedule, contexts, steps, seconds, batch_size, seed,
-                 learning_rate, checkpoint, accelerator, bfloat16):
+                 learning_rate, level_weights, checkpoint, accelerator, bfloat16):
         check_kind("fit", "nn_model", nn_model, torch.nn.Module)
         check_kind("fit", "schedule", schedule, NoiseSchedule)
         check_budget(steps, seconds)
@@ -350,17 +360,6 @@ def frequent_colours(x0):
     return to_float(colours[:, None, None])[:, :, 0, 0]
 
 
-def level_weights(schedule):
-    """How much the error at each level counts, (T + 1,): beta / (1 - alpha_bar), as in the bound.
-
-    The sum of these times the squared errors bounds how far the samples are from the data (DDPM,
-    eq. 12, with alpha near 1). Scaled to 1 at level T and cut at 4, since below level 25 a pixel
-    is rarely wrong, but then by far.
-    """
-    weight = schedule.beta / (1 - schedule.alpha_bar).clamp(min=1e-9)
-    return (weight / weight[-1]).clamp(max=4).float()
-
-
 def average_last_tenth(averaged, current, count):
     """The running mean of the weights, the newest counting 10 / (n + 10) (arXiv 2312.02696)."""
     torch._foreach_lerp_(averaged, current, 10 / (float(count) + 10))
@@ -368,194 +367,6 @@ def average_last_tenth(averaged, current, count):
 
 def unwrap(nn_model):
     return getattr(nn_model, "module", nn_model)
-
-
-def save_weights(path, nn_model, *, command="", data_checksum="", scores=None, dtype=torch.float32):
-    """Writes a network with all that is needed to use it and to judge it.
-
-    path            the file, ending in .safetensors
-    nn_model        a ContextUnet; its config holds its schedule
-    command         what was run to train it
-    data_checksum   SHA-256 of what it was trained on
-    scores          a dictionary of what was measured of it
-    dtype           float32, or float16 to halve the file
-    Raises OSError naming the file where it cannot be written; what was there before stays there.
-    """
-    check_path("save_weights", "path", path)
-    check_kind("save_weights", "nn_model", nn_model, ContextUnet)
-    check_kind("save_weights", "command", command, str)
-    check_kind("save_weights", "data_checksum", data_checksum, str)
-    if dtype not in (torch.float32, torch.float16):
-        raise ValueError(f"save_weights: dtype is {dtype!r}; expected torch.float32 or float16")
-    rounded = dict(nn_model.named_parameters())  # the palette stays exact
-    tensors = {k: v.detach().cpu().to(dtype if k in rounded else v.dtype).contiguous()
-               for k, v in nn_model.state_dict().items()}
-    for name, tensor in tensors.items():
-        check_finite("save_weights", f"{name!r} of nn_model in {dtype}", tensor)
-    metadata = {
-        "format": FORMAT,
-        "config": json.dumps(nn_model.config | {"conviction": nn_model.conviction}),
-        "command": command,
-        "data_checksum": data_checksum,
-        "scores": as_json("save_weights", "scores", {} if scores is None else scores),
-        "weights_checksum": checksum(tensors),
-    }
-    write_atomically(Path(path), tensors, metadata)
-
-
-def as_json(where, name, value):
-    """A dictionary as text."""
-    check_kind(where, name, value, dict)
-    try:
-        return json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise TypeError(f"{where}: {name} cannot be written as JSON ({error})") from error
-
-
-def load_weights(path):
-    """The network in a file written by `save_weights` and its schedule, ready to sample from.
-
-    Raises FileNotFoundError where there is no file, ValueError where it is not such a file, is cut
-    short, or its weights do not fit its config or are not those that were written.
-    """
-    tensors, metadata = read_file("load_weights", path, FORMAT, MAX_WEIGHTS_BYTES)
-    with torch.device("meta"):  # what the config claims takes no memory
-        claimed = build(path, metadata)
-    check_tensors("load_weights", path, tensors, claimed.state_dict())
-    nn_model = build(path, metadata)
-    if checksum(tensors) != metadata.get("weights_checksum"):
-        raise ValueError(f"load_weights: {path}: the weights are not those that were written "
-                         "(their checksum differs); copy the file again")
-    nn_model.load_state_dict(tensors)
-    nn_model.eval()
-    return nn_model, NoiseSchedule(nn_model.config["beta"])
-
-
-def load_pretrained():
-    """The network that comes with diffutils, and its schedule: (nn_model, schedule)."""
-    return load_weights(pretrained_path())
-
-
-def pretrained_path():
-    """Where the shipped weights lie; their story is in `weights_metadata(pretrained_path())`."""
-    return Path(str(resources.files("diffutils") / "weights" / "sprites.safetensors"))
-
-
-def weights_metadata(path):
-    """What a weights file says of itself: config, command, data_checksum, scores."""
-    _, metadata = read_file("weights_metadata", path, FORMAT, MAX_WEIGHTS_BYTES)
-    try:
-        unpacked = {key: json.loads(metadata[key]) for key in ("config", "scores")}
-    except (KeyError, ValueError, RecursionError) as error:
-        raise ValueError(f"weights_metadata: {path} has no config and scores that can be read "
-                         f"({error})") from error
-    return {**metadata, **unpacked}
-
-
-def build(path, metadata):
-    """An untrained network after the config in the file, whose numbers are not trusted."""
-    try:
-        config = json.loads(metadata["config"])
-        with torch.device("cpu"):
-            schedule = NoiseSchedule(config.pop("beta"))
-        return ContextUnet(**{"conviction": 1.0} | config, schedule=schedule)
-    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        raise ValueError(f"load_weights: {path}: its config describes no network that can be "
-                         f"built ({error})") from error
-
-
-def check_tensors(where, path, found, expected):
-    """ValueError naming the first tensor that is missing, unknown, misshapen or not finite."""
-    for name in sorted(set(expected) ^ set(found)):
-        what = "lacks" if name in expected else "has the unknown"
-        raise ValueError(f"{where}: {path} {what} tensor {name!r}")
-    for name, tensor in found.items():
-        shape, dtype = expected[name].shape, expected[name].dtype
-        if tensor.shape != shape:
-            raise ValueError(f"{where}: {path}: tensor {name!r} has shape "
-                             f"{tuple(tensor.shape)}; expected {tuple(shape)}")
-        if tensor.dtype not in (dtype, torch.float16 if dtype.is_floating_point else dtype):
-            raise ValueError(f"{where}: {path}: tensor {name!r} holds {tensor.dtype}; "
-                             f"expected {dtype}")
-        if not torch.isfinite(tensor).all():
-            raise ValueError(f"{where}: {path}: tensor {name!r} has values that are not finite")
-
-
-def checksum(tensors):
-    """SHA-256 over the names and bytes of tensors, or of one tensor such as a data set."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        digest.update(name.encode())
-        digest.update(tensors[name].contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def is_file(path):
-    """Whether there is a file of this name, and the name is one."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
-
-
-def read_file(where, path, expected_format, most):
-    """Tensors and metadata of a safetensors file, or an error that says what is wrong with it.
-
-    most   the bytes of the largest file that is read; more than these are never in memory
-    """
-    check_path(where, "path", path)
-    path = Path(path)
-    if not is_file(path):
-        raise FileNotFoundError(f"{where}: path is {path}; there is no such file")
-    with path.open("rb") as file:
-        header = int.from_bytes(file.read(8), "little")
-    if path.stat().st_size > most or MAX_HEADER_BYTES < header < path.stat().st_size:
-        raise ValueError(f"{where}: {path} has {path.stat().st_size} bytes, {header} of them a "
-                         f"header; expected at most {most}, {MAX_HEADER_BYTES} of them a header")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, ValueError, OSError) as error:
-        with path.open("rb") as file:
-            start = file.read(24)
-        raise ValueError(f"{where}: {path} is no safetensors file, or is cut short: it has "
-                         f"{path.stat().st_size} bytes and starts with {start!r}; "
-                         "fetch it again") from error
-    if metadata.get("format") != expected_format:
-        raise ValueError(f"{where}: {path} has the format {metadata.get('format')!r}; "
-                         f"expected {expected_format!r}")
-    return tensors, metadata
-
-
-def write_atomically(path, tensors, metadata):
-    """The whole file or none of it: written beside its place, then moved there.
-
-    Raises OSError naming the file where that cannot be done; then the old one is as it was.
-    """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        save_file(tensors, partial, metadata)
-        partial.chmod(0o644)
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-        clear_leftovers(path)
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise OSError(f"{path} cannot be written: {reason}; what was there is as it was") from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-
-
-def clear_leftovers(path):
-    """Removes what writers of this file left beside it when they were killed."""
-    for leftover in path.parent.glob("*.partial"):
-        name, _, process = leftover.stem.rpartition(".")
-        if name == path.name and process.isdecimal() and int(process) not in psutil.pids():
-            with contextlib.suppress(OSError):
-                leftover.unlink()
 
 
 CHECKPOINT = "diffutils-checkpoint-1"

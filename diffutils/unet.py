@@ -1,99 +1,79 @@
-"""The network: a small U-Net that guesses the noise in a noisy sprite, eps = nn_model(x, t, c).
+"""The network: a U-Net that guesses the noise in a noisy picture, eps = nn_model(x, t, c).
 
-`ContextUnet` reads a sprite as blocks of 2x2 pixels (U-Net: arXiv 1505.04597; scale and shift from
-the level: 2105.05233), in its depth all places at once, and puts each pixel's colour to a vote.
+`ContextUnet` is a U-Net as the field knows it (arXiv 1505.04597): convolutions that look at
+neighbours, down to half the size and half again, and up again past the maps kept on the way down,
+the skips. Level and context come in through scale and shift (2105.05233). It knows of no palette
+and no place by heart: what it can do to a sword on the left it can do to a sword on the right.
 """
 
 import torch
 from torch import nn
-from torch.nn.functional import linear, silu
+from torch.nn.functional import pixel_shuffle, pixel_unshuffle, silu
 
 from diffutils.expect import check_kind, check_network_input, check_network_sizes
-from diffutils.pixels import fold, resized, unfold
 from diffutils.schedule import NoiseSchedule, linear_schedule
 
-GROUPS, COLOURS, ROWS, LOG2_E = 8, 127, 4096, 1.4426950408889634  # e = 2^LOG2_E
+GROUPS = 8
 
 
 class ContextUnet(nn.Module):
-    """Guesses the unit noise in a noisy sprite: `eps = nn_model(x, t, c=None)`.
+    """Guesses the unit noise in a noisy picture: `eps = nn_model(x, t, c=None)`.
 
     n_context   length of a context vector (the five classes of sprite)
-    channels    channels of the 8x8 maps; the 4x4 maps have twice as many
-    hidden      numbers in which level and context, and all places seen at once, are summed up
+    channels    channels of the 8x8 maps; the 4x4 and 2x2 maps have twice as many
+    hidden      numbers in which level and context are summed up
     schedule    the NoiseSchedule of the levels that it learns; linear_schedule() if None
-    conviction  what votes are multiplied by: 1 to train; above 1, cleaner samples, less varied
     """
 
-    def __init__(self, n_context=5, channels=48, hidden=256, schedule=None, conviction=1.0):
+    def __init__(self, n_context=5, channels=48, hidden=192, schedule=None):
         super().__init__()
         schedule = linear_schedule() if schedule is None else schedule
         check_kind("ContextUnet", "schedule", schedule, NoiseSchedule)
-        check_network_sizes("ContextUnet", n_context, channels, hidden, conviction)
-        sizes = {"n_context": n_context, "channels": channels, "hidden": hidden}
-        self.config = sizes | {"beta": schedule.beta[1:].tolist()}
-        self.n_context, self.timesteps, self.conviction = n_context, schedule.timesteps, conviction
-        self.register_buffer("alpha_bar", schedule.alpha_bar.float(), persistent=False)
-        wide, narrow = channels, 2 * channels
+        check_network_sizes("ContextUnet", n_context, channels, hidden)
+        self.config = {"n_context": n_context, "channels": channels, "hidden": hidden}
+        self.n_context, self.schedule, wide, deep = n_context, schedule, channels, 2 * channels
         self.embed = Embedding(n_context, hidden)
         self.enter = nn.Conv2d(12, wide, 3, padding=1)
-        self.shrink = nn.Conv2d(wide, narrow, 2, stride=2)
-        self.middle = WholeBlock(narrow, hidden, hidden)
-        self.grow = nn.ConvTranspose2d(narrow, wide, 2, stride=2)
-        self.up = ConvBlock(wide, hidden)
-        self.norm = nn.Sequential(nn.GroupNorm(GROUPS, wide), nn.SiLU())
-        self.leave = zeroed(nn.Conv2d(wide, 12, 1))
-        self.vote = zeroed(nn.Conv2d(wide, 4 * (COLOURS + 1), 1))
-        self.register_buffer("palette", torch.full((COLOURS, 3), 1e9))  # far from every pixel
+        self.down1 = ResidualBlock(wide, wide, hidden)
+        self.shrink1 = nn.Conv2d(wide, deep, 2, stride=2)
+        self.down2 = ResidualBlock(deep, deep, hidden)
+        self.shrink2 = nn.Conv2d(deep, deep, 2, stride=2)
+        self.middle = ResidualBlock(deep, deep, hidden)
+        self.grow2 = nn.ConvTranspose2d(deep, deep, 2, stride=2)
+        self.up2 = ResidualBlock(2 * deep, deep, hidden)
+        self.grow1 = nn.ConvTranspose2d(deep, wide, 2, stride=2)
+        self.up1 = ResidualBlock(2 * wide, wide, hidden)
+        self.norm = nn.GroupNorm(GROUPS, wide)
+        self.leave = zeroed(nn.Conv2d(wide, 12, 3, padding=1))
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x, t, c=None):
         """The guess of the unit noise in x, like x.
 
-        x   (B, 3, H, W) noisy sprites, H and W each a multiple of 8
+        x   (B, 3, H, W) noisy pictures, H and W each a multiple of 8
         t   level / timesteps in [0, 1]: (B,), or one number as (1, 1, 1, 1)
         c   (B, n_context) or (1, n_context) float contexts; None is "any sprite"
         """
-        t, c = check_network_input("ContextUnet", x, t, c, self.n_context, self.palette)
-        e = self.embed(t, c, x)  # (B, 256)
-        pixels = fold(x)  # (B, 8, 8, 4, 3)
-        h = self.enter(pixels.flatten(3).permute(0, 3, 1, 2))  # (B, 48, 8, 8)
-        m = self.middle(self.shrink(h), e)  # (B, 96, 4, 4)
-        h = self.norm(self.up(h + self.grow(m), e))  # (B, 48, 8, 8)
-        v = self.leave(h).permute(0, 2, 3, 1).reshape(pixels.shape)
-        votes = self.vote(h).permute(0, 2, 3, 1).reshape(-1, COLOURS + 1)  # (B 256, 128)
-        alpha_bar = self.alpha_bar[(t * self.timesteps).round().long()].view(-1, 1, 1, 1, 1)
-        with torch.autocast(x.device.type, enabled=False):  # colours need all their digits
-            return unfold(self.noise_from(pixels, v.to(x), votes.to(x), alpha_bar))
+        t, c = check_network_input("ContextUnet", x, t, c, self.n_context, self.leave.weight)
+        e = self.embed(t, c)  # (B, 192)
+        h0 = self.enter(pixel_unshuffle(x, 2))  # blocks of 2x2 pixels: (B, 48, 8, 8)
+        h1 = self.down1(h0, e)
+        h2 = self.down2(self.shrink1(h1), e)  # (B, 96, 4, 4)
+        m = self.middle(self.shrink2(h2), e)  # (B, 96, 2, 2)
+        u = self.up2(torch.cat([self.grow2(m), h2], dim=1), e)  # (B, 96, 4, 4), past a skip
+        u = self.up1(torch.cat([self.grow1(u), h1], dim=1), e)  # (B, 48, 8, 8), past a skip
+        eps = self.leave(silu(self.norm(u)))  # it predicts the noise itself
+        return pixel_shuffle(eps, 2).to(x)
 
-    def noise_from(self, x, v, votes, alpha_bar):
-        """The noise in pixels x (B, h, w, 4, 3): what is left when their likely colour is taken.
+    def get_extra_state(self):  # the schedule goes where `state_dict` goes
+        return self.schedule.beta[1:]
 
-        Bayes' rule for each pixel, with a = sqrt(alpha_bar), s^2 = 1 - alpha_bar: colour m of the
-        palette weighs exp(vote) N(x; a m, s^2); the last, "none of these", exp(vote) N(x; 0, 1),
-        and its colour is a x - s v, where v = a noise - s x0 (arXiv 2202.00512, app. D).
-        """
-        a, std = alpha_bar.sqrt(), (1 - alpha_bar).clamp(min=1e-5).sqrt()
-        none = (1 / std**2 - 1) * x.square().sum(-1, keepdim=True) / 2 + 3 * std.log()
-        m, one, zero = self.palette.T, self.palette.new_ones(1, COLOURS), 0 * none
-        facts = torch.cat([a / std**2 * x, zero - (a / std) ** 2 / 2, zero, none], -1).view(-1, 6)
-        table = torch.block_diag(torch.cat([m, m.square().sum(0, keepdim=True), one]), one[:, :1])
-        shown = []  # ROWS pixels at a time: their votes stay in the processor's cache
-        for part in zip(votes.split(ROWS), facts.split(ROWS), strict=True):
-            belief = torch.addmm(*part, table, beta=self.conviction * LOG2_E, alpha=LOG2_E)
-            belief.detach().sub_(belief.detach().amax(-1, keepdim=True)).clamp_(min=-115)
-            shown.append(linear(belief.exp2_(), table))  # faster than e^; below 2^-126 it is slow
-        known, some, unknown = torch.cat(shown).view(*none.shape[:-1], 6).split([4, 1, 1], -1)
-        return (x - a * (known[..., :3] + unknown * (a * x - std * v)) / (some + unknown)) / std
-
-    def learn_palette(self, colours):
-        """Takes the first 127 of colours (n, 3), in [-1, 1], as palette, if there is none yet."""
-        if (self.palette > 1).all():
-            self.palette[: len(colours)] = colours[:COLOURS].detach().to(self.palette)
+    def set_extra_state(self, beta):
+        self.schedule = NoiseSchedule(beta)
 
 
 class Embedding(nn.Module):
-    """Level, context and a glance at the whole picture as one vector, the level as waves."""
+    """Level and context as one vector, the level as waves (arXiv 2006.11239, appendix B)."""
 
     def __init__(self, n_context, size, waves=16):
         super().__init__()
@@ -101,46 +81,30 @@ class Embedding(nn.Module):
         self.register_buffer("frequency", frequency, persistent=False)
         self.level = nn.Linear(2 * waves, size)
         self.context = nn.Linear(n_context, size, bias=False)  # no context adds nothing
-        self.glance = nn.Linear(3 * 16 * 16, size, bias=False)
         self.mix = nn.Linear(size, size)
 
-    def forward(self, t, c, x):
+    def forward(self, t, c, more=0):
         angle = t[:, None] * self.frequency  # (B or 1, 16)
         level = self.level(torch.cat([angle.sin(), angle.cos()], dim=1))
-        seen = self.glance(resized(x, (16, 16)).flatten(1))  # any size as 16x16
-        return silu(self.mix(silu(level + self.context(c) + seen)))  # (B, 256)
+        return silu(self.mix(silu(level + self.context(c) + more)))  # (B or 1, size)
 
 
-class ConvBlock(nn.Module):
-    """Adds to each place what a look at its neighbours suggests. Starts as identity."""
+class ResidualBlock(nn.Module):
+    """Adds to each place what its neighbours suggest, at this level and in this context."""
 
-    def __init__(self, channels, embedding):
+    def __init__(self, before, after, hidden):
         super().__init__()
-        self.norm = nn.GroupNorm(GROUPS, channels)
-        self.scale_shift = nn.Linear(embedding, 2 * channels)
-        self.conv = zeroed(nn.Conv2d(channels, channels, 3, padding=1))
+        self.norm1, self.norm2 = nn.GroupNorm(GROUPS, before), nn.GroupNorm(GROUPS, after)
+        self.conv1 = nn.Conv2d(before, after, 3, padding=1)
+        self.conv2 = zeroed(nn.Conv2d(after, after, 3, padding=1))
+        self.scale_shift = nn.Linear(hidden, 2 * after)
+        self.same = nn.Identity() if before == after else nn.Conv2d(before, after, 1)
 
     def forward(self, x, e):
-        scale, shift = self.scale_shift(e)[:, :, None, None].chunk(2, dim=1)  # (B, C, 1, 1)
-        return x + self.conv(silu(self.norm(x) * (1 + scale) + shift))  # (B, C, H, W)
-
-
-class WholeBlock(nn.Module):
-    """Adds to each place what a look at all 4x4 of them suggests. Starts as identity."""
-
-    def __init__(self, channels, hidden, embedding):
-        super().__init__()
-        self.norm = nn.GroupNorm(GROUPS, channels)
-        self.gather = nn.Linear(channels * 4 * 4, hidden)
-        self.scale_shift = nn.Linear(embedding, 2 * hidden)
-        self.spread = zeroed(nn.Linear(hidden, channels * 4 * 4))
-
-    def forward(self, x, e):
-        scale, shift = self.scale_shift(e).chunk(2, dim=1)  # (B, hidden)
-        places = resized(silu(self.norm(x)), (4, 4))  # any size is seen as 4x4
-        h = self.gather(places.permute(0, 2, 3, 1).flatten(1))  # (B, 1536) to (B, hidden)
-        h = self.spread(silu(h * (1 + scale) + shift)).unflatten(1, (4, 4, -1))
-        return x + resized(h.permute(0, 3, 1, 2), x.shape[2:])
+        scale, shift = self.scale_shift(e)[:, :, None, None].chunk(2, dim=1)  # (B, after, 1, 1)
+        h = self.conv1(silu(self.norm1(x)))
+        h = self.conv2(silu(self.norm2(h) * (1 + scale) + shift))
+        return self.same(x) + h  # (B, after, H, W)
 
 
 def zeroed(layer):

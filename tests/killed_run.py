@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import save
 
 from diffutils import linear_schedule, training
-from diffutils.unet import ContextUnet
+from diffutils.votes import PaletteUnet
 
 STEPS = 12
 SLICES = 16  # in which a checkpoint goes to the disk here
@@ -27,7 +27,7 @@ SLICES = 16  # in which a checkpoint goes to the disk here
 def tiny_run(checkpoint=None):
     """A run of STEPS steps of a small network on eight grey sprites."""
     torch.manual_seed(0)
-    nn_model = ContextUnet(channels=8, hidden=8, schedule=linear_schedule())
+    nn_model = PaletteUnet(channels=8, hidden=8, schedule=linear_schedule())
     x0 = torch.linspace(-1, 1, 8)[:, None, None, None].expand(8, 3, 8, 8).contiguous()
     return training.fit(nn_model, x0, schedule=linear_schedule(), steps=STEPS, batch_size=2,
                         checkpoint=checkpoint)

@@ -7,9 +7,19 @@ import numpy
 import pytest
 import torch
 
-from diffutils import checks, denoise_add_noise, perturb_input
-from diffutils.checks import contexts, engine, levels, loops, numbers, predictions, shares, steps
+from diffutils import denoise_add_noise, perturb_input
 from diffutils.schedule import linear_schedule
+from diffutils.stage import checks
+from diffutils.stage.checks import (
+    contexts,
+    engine,
+    levels,
+    loops,
+    numbers,
+    predictions,
+    shares,
+    steps,
+)
 
 EXERCISES = {
     "beta_schedule": levels.BETA_SCHEDULE,
@@ -774,10 +784,10 @@ def test_the_checks_need_no_plotting(monkeypatch):
         assert name.split(".")[0] not in ("matplotlib", "ipywidgets", "IPython"), name
         return real(name, *arguments, **keywords)
 
-    for name in [name for name in sys.modules if name.startswith("diffutils.checks")]:
+    for name in [name for name in sys.modules if name.startswith("diffutils.stage.checks")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(builtins, "__import__", guarded)
-    importlib.import_module("diffutils.checks")
+    importlib.import_module("diffutils.stage.checks")
 
 
 def test_the_schedule_of_the_checks_is_that_of_the_lessons():

@@ -10,11 +10,12 @@ import pytest
 import torch
 from PIL import Image
 
-from diffutils import diagrams, linear_schedule
-from diffutils.diagrams import FOLDER, PICTURES, Page, about, draw, drawn_from
+from diffutils import linear_schedule
 from diffutils.measure import distance_to_average, loss_by_level, variety
 from diffutils.pixels import to_float, to_uint8
 from diffutils.sprites import bob, forge_sprites
+from diffutils.stage import diagrams
+from diffutils.stage.diagrams import FOLDER, PICTURES, Page, about, draw, drawn_from
 
 NOTES = (
     "add_noise", "no_idea_level_of_noise", "sampling", "sample", "sampling_iteration_details",
@@ -68,7 +69,7 @@ def test_a_picture_carries_its_text_twin(name):
 @every_picture
 def test_a_picture_was_drawn_from_the_art_and_the_weights_of_today(name):
     assert opened(name).text["Source"] == drawn_from(), (
-        "draw it again: python -m diffutils.diagrams"
+        "draw it again: python -m diffutils.stage.diagrams"
     )
 
 

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diffutils import checks, linear_schedule
-from diffutils.figures import (
+from diffutils import linear_schedule
+from diffutils.sprites import load_sprites
+from diffutils.stage import checks
+from diffutils.stage.figures import (
     plot_bars,
     plot_histogram,
     plot_lines,
@@ -17,9 +19,8 @@ from diffutils.figures import (
     show_rows,
     show_sprites,
 )
-from diffutils.player import play
-from diffutils.sprites import load_sprites
-from diffutils.widgets import scrub
+from diffutils.stage.player import play
+from diffutils.stage.widgets import scrub
 
 EVIL = "<script>alert('1')</script><!--<script>\"'&<img src=x onerror=alert(1)>"
 IMAGE = np.random.default_rng(0).integers(0, 256, (1, 16, 16, 3), np.uint8)

@@ -15,12 +15,12 @@ import warnings
 import killed_run
 import pytest
 import torch
+from diffutils.weights import load_weights, save_weights
 from PIL import Image
 from safetensors.torch import load_file
 
 from diffutils import train
-from diffutils.training import load_weights, save_weights
-from diffutils.unet import ContextUnet
+from diffutils.votes import PaletteUnet
 
 ROOM = 2_500_000  # bytes of the small disk; a checkpoint of the tiny run has 740,000
 
@@ -146,14 +146,14 @@ def test_a_checkpoint_that_cannot_be_written_is_said_before_any_work(small_disk,
 def test_a_place_that_is_no_place_is_said_before_any_work(tmp_path, place):
     (tmp_path / "a file").touch()
     with pytest.raises(OSError, match=f"{tmp_path.name}.* cannot be written: "):
-        save_weights(tmp_path / place, ContextUnet(channels=8, hidden=8))
+        save_weights(tmp_path / place, PaletteUnet(channels=8, hidden=8))
     assert os.listdir(tmp_path) == ["a file"]
 
 
 @every_fault
 def test_weights_that_cannot_be_written_leave_the_old_ones(small_disk, fault):
     harm, _, reason = FAULTS[fault]
-    path, nn_model = small_disk / "w.safetensors", ContextUnet(channels=8, hidden=8)
+    path, nn_model = small_disk / "w.safetensors", PaletteUnet(channels=8, hidden=8)
     save_weights(path, nn_model, command="the first")
     before = path.read_bytes()
     harm(small_disk)

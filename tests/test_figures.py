@@ -13,8 +13,10 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
-from diffutils import cosine_schedule, figures, linear_schedule
-from diffutils.figures import (
+from diffutils import cosine_schedule, linear_schedule
+from diffutils.pixels import to_float
+from diffutils.stage import figures
+from diffutils.stage.figures import (
     CYCLE,
     IDEAL,
     NETWORK,
@@ -36,7 +38,6 @@ from diffutils.figures import (
     style,
     wrap,
 )
-from diffutils.pixels import to_float
 
 
 def pixels(figure):

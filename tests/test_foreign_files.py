@@ -15,14 +15,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from diffutils.weights import load_weights, save_weights, weights_metadata
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from diffutils.schedule import linear_schedule
 from diffutils.sprites.load import MAX_ARRAY_BYTES, MAX_FOLDER_DEPTH, load_sprites
-from diffutils.training import fit, load_weights, save_weights, weights_metadata
-from diffutils.unet import ContextUnet
+from diffutils.training import fit
+from diffutils.votes import PaletteUnet
 
 SCHEDULE = linear_schedule(6)
 IMAGE = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
@@ -30,7 +31,7 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
 
 def network():
     torch.manual_seed(0)
-    return ContextUnet(channels=8, hidden=8, schedule=SCHEDULE)
+    return PaletteUnet(channels=8, hidden=8, schedule=SCHEDULE)
 
 
 def weights(path):
@@ -268,7 +269,7 @@ def test_more_classes_sprites_and_labels_than_memory_has_room_for_are_refused(tm
 READ_ALL = """
 import json, sys
 from diffutils.sprites import load_sprites
-from diffutils.training import load_weights
+from diffutils.weights import load_weights
 def most():  # not ru_maxrss, which begins with the parent's
     lines = open("/proc/self/status").readlines()
     return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM"))

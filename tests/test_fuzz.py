@@ -20,22 +20,11 @@ import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from diffutils import measure, reference, training
-from diffutils.figures import (
-    Figure,
-    plot_bars,
-    plot_histogram,
-    plot_lines,
-    plot_schedules,
-    show_maps,
-    show_rows,
-    show_sprites,
-)
+from diffutils import measure, training
 from diffutils.grammar import GrammarDenoiser
 from diffutils.ideal import IdealDenoiser
 from diffutils.noising import perturb_input, predict_x0
 from diffutils.pixels import to_float, to_uint8
-from diffutils.player import Player, play
 from diffutils.sampling import (
     denoise_add_noise,
     denoise_ddim,
@@ -51,7 +40,19 @@ from diffutils.schedule import (
 )
 from diffutils.sprites import forge_sprites, judge, render
 from diffutils.sprites.relatives import relatives
-from diffutils.unet import ContextUnet
+from diffutils.stage import reference
+from diffutils.stage.figures import (
+    Figure,
+    plot_bars,
+    plot_histogram,
+    plot_lines,
+    plot_schedules,
+    show_maps,
+    show_rows,
+    show_sprites,
+)
+from diffutils.stage.player import Player, play
+from diffutils.votes import PaletteUnet
 
 reading = importlib.import_module("diffutils.sprites.judge")  # the module, not the function
 CLEAR = (ValueError, TypeError, FileNotFoundError)
@@ -65,7 +66,7 @@ VERDICT = judge(BYTES)
 LEVELS = torch.tensor([1, 6, 3])
 IDEAL = IdealDenoiser(X, schedule=SCHEDULE)
 GRAMMAR = GrammarDenoiser(schedule=SCHEDULE)
-UNET = ContextUnet(channels=8, hidden=8, schedule=SCHEDULE)
+UNET = PaletteUnet(channels=8, hidden=8, schedule=SCHEDULE)
 
 
 class Toy(torch.nn.Module):
@@ -293,10 +294,10 @@ CALLS = [
     Call(perturb_input, {"x": X, "i": LEVELS, "noise": X, "schedule": SCHEDULE}, like("x"), 400),
     Call(perturb_input, {"x": X, "i": 2, "noise": X, "schedule": SCHEDULE}, like("x")),
     Call(predict_x0, {"x_t": X, "i": LEVELS, "noise": X, "schedule": SCHEDULE}, like("x_t"), 300),
-    Call(ContextUnet, {"n_context": 5, "channels": 8, "hidden": 8, "schedule": SCHEDULE,
-                       "conviction": 1.0}, of_kind(ContextUnet)),
+    Call(PaletteUnet, {"n_context": 5, "channels": 8, "hidden": 8, "schedule": SCHEDULE,
+                       "conviction": 1.0}, of_kind(PaletteUnet)),
     Call(UNET, {"x": SMALL, "t": torch.tensor([0.2, 0.5, 1]), "c": torch.ones(3, 5)}, like("x"),
-         400, "ContextUnet"),
+         400, "PaletteUnet"),
     Call(IdealDenoiser, {"x0": X, "schedule": SCHEDULE}, of_kind(IdealDenoiser)),
     Call(IDEAL, {"x": X, "t": LEVELS / 6, "c": None}, like("x"), 300, "IdealDenoiser"),
     Call(IDEAL.guess_x0, {"x": X, "i": LEVELS}, like("x")),

@@ -29,6 +29,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from diffutils.weights import load_weights
 from torch import nn
 from torch.testing import assert_close
 
@@ -41,12 +42,12 @@ from diffutils import (
     sample_ddim,
     sample_ddpm,
 )
-from diffutils.figures import show_sprites
 from diffutils.pixels import to_uint8
-from diffutils.player import play
 from diffutils.sprites import forge_sprites
-from diffutils.training import fit, load_weights
-from diffutils.unet import ContextUnet
+from diffutils.stage.figures import show_sprites
+from diffutils.stage.player import play
+from diffutils.training import fit
+from diffutils.votes import PaletteUnet
 
 SCHEDULE = linear_schedule()
 PACKAGE = Path(diffutils.__file__).parent
@@ -56,7 +57,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 @pytest.fixture
 def nn_model():
     torch.manual_seed(0)
-    model = ContextUnet().eval()
+    model = PaletteUnet().eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))

@@ -7,7 +7,7 @@ import psutil
 import pytest
 import torch
 
-from diffutils import lesson
+from diffutils.stage import lesson
 
 CORES = psutil.cpu_count(logical=False) or psutil.cpu_count()
 

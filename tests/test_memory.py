@@ -9,14 +9,15 @@ import psutil
 import pytest
 from IPython.core.events import EventManager, available_events
 
-from diffutils import lesson, memory
+from diffutils import memory
+from diffutils.stage import lesson
 
 glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="about glibc")
 
 STEPS = """
 import resource
 import torch
-from diffutils.training import load_pretrained
+from diffutils.weights import load_pretrained
 nn_model, _ = load_pretrained()
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -59,7 +59,7 @@ def test_a_notebook_is_under_500_kb(path):
 @every_lesson
 def test_the_first_cell_sets_up_and_the_second_imports(path):
     first, second, *rest = (c for c in read(path).cells if c.cell_type == "code")
-    assert first.source == "from diffutils import lesson\n\ndevice = lesson.setup(seed=0)"
+    assert first.source == "from diffutils.stage import lesson\n\ndevice = lesson.setup(seed=0)"
     assert all(re.match(r"(from|import|    |\)|$)", line) for line in second.source.split("\n"))
     for cell in rest:
         assert not re.search(r"^\s*(from \S+ )?import ", cell.source, re.MULTILINE), cell.source

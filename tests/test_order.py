@@ -15,7 +15,7 @@ from kernels import NOTEBOOKS, Kernel, code_of
 from traitlets.config import Config
 
 from diffutils.interrupts import interrupts_held
-from diffutils.order import find_lesson, names_of, watch
+from diffutils.stage.order import find_lesson, names_of, watch
 
 LESSONS = sorted(NOTEBOOKS.glob("*.ipynb"))
 slow = pytest.mark.skipif(

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from diffutils.player import lay_out, play, smallest_png, strip
+from diffutils.stage.player import lay_out, play, smallest_png, strip
 
 
 def frames(count=4, batch=3, seed=0):

@@ -11,40 +11,79 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FLOORS = {
-    "expect": 0, "interrupts": 0, "memory": 0, "schedule": 0, "pixels": 0, "sprites": 0,
-    "noising": 1, "unet": 1, "ideal": 1, "grammar": 1,
-    "sampling": 2, "training": 2,
-    "measure": 3, "figures": 3, "player": 3, "diagrams": 3, "reference": 3, "train": 3,
-    "widgets": 4, "checks": 4, "order": 4, "lesson": 4,
+FLOORS = {  # ground < sprites < subject < stage < doors; in a wing each module has its floor too
+    "expect": 0, "interrupts": 0, "memory": 0, "pixels": 0.5,
+    "sprites": 1,
+    "schedule": 2, "noising": 3, "unet": 4, "votes": 5, "ideal": 4, "grammar": 4,
+    "sampling": 5, "files": 5, "weights": 6, "training": 6, "measure": 6,
+    "stage.order": 7, "stage.reference": 7, "stage.checks": 7, "stage.figures": 7.5,
+    "stage.player": 8, "stage.diagrams": 8, "stage.widgets": 8, "stage.lesson": 8,
+    "train": 9,
 }  # fmt: skip
+SUBJECT = {name for name, floor in FLOORS.items() if 2 <= floor <= 6}
+DOORS = {name for name, floor in FLOORS.items() if floor == 9}
 MODULES = sorted((ROOT / "diffutils").rglob("*.py"))
 
 
-def part_of(path):
-    """The top-level part of the package that a file belongs to."""
-    return path.relative_to(ROOT / "diffutils").with_suffix("").parts[0]
+def part_of(module):
+    """The part of the package that a module `diffutils.a.b.c` belongs to: a, or stage.b."""
+    names = module.split(".")[1:]
+    return ".".join(names[:2] if names[:1] == ["stage"] else names[:1])
 
 
-def imported_parts(path):
+def name_of(path):
+    """The module's name as one imports it."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_modules(path):
+    """Every `diffutils...` that a file imports, in functions too."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("diffutils"):
-            names = (
-                [node.module] if "." in node.module else [f"diffutils.{a.name}" for a in node.names]
-            )
-            yield from (name.split(".")[1] for name in names)
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                is_module = (ROOT / inner.replace(".", "/")).with_suffix(".py").exists()
+                is_package = (ROOT / inner.replace(".", "/")).is_dir()
+                yield inner if is_module or is_package else node.module
+        elif isinstance(node, ast.Import):
+            yield from (a.name for a in node.names if a.name.startswith("diffutils"))
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT / "diffutils")))
 def test_imports_go_down_only(path):
-    if part_of(path) != "__init__":
-        for part in imported_parts(path):
-            lower = FLOORS.get(part)
-            assert lower is None or lower <= FLOORS[part_of(path)], f"{path.name} imports {part}"
+    part = part_of(name_of(path))
+    if part in ("", "stage"):  # the front doors of the packages
+        return
+    for module in imported_modules(path):
+        other = part_of(module)
+        assert other, f"{path.name} imports the package from inside"
+        assert FLOORS[other] < FLOORS[part] or other == part, f"{path.name} imports {module}"
+        assert other not in DOORS, f"{path.name} imports the command line {module}"
+
+
+def test_every_module_has_its_floor_and_every_floor_its_module():
+    assert {part_of(name_of(path)) for path in MODULES} - {"", "stage"} == set(FLOORS)
+
+
+def test_no_module_of_the_subject_imports_from_the_stage():
+    for path in MODULES:
+        if part_of(name_of(path)) in SUBJECT:
+            assert not any(m.startswith("diffutils.stage") for m in imported_modules(path)), path
+
+
+def test_the_subject_is_as_small_as_the_readme_says():
+    lines = sum(len((ROOT / "diffutils" / f"{name}.py").read_text().splitlines())
+                for name in SUBJECT)
+    said = re.search(r"The subject has ([0-9,]+) lines", (ROOT / "README.md").read_text())
+    assert said and int(said[1].replace(",", "")) == lines <= 1900, lines
 
 
 def test_import_diffutils_loads_no_plotting_and_no_widgets_from_any_folder(tmp_path):
-    code = "import sys, diffutils; print({'matplotlib', 'ipywidgets', 'PIL'} & set(sys.modules))"
+    code = (
+        "import sys, diffutils\n"
+        "print({'matplotlib', 'ipywidgets', 'PIL', 'psutil'} & set(sys.modules))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from diffutils import reference
-from diffutils.reference import STEPS, WINDOW, guild, lesson_run, smooth, verdict
 from diffutils.sprites import judge
+from diffutils.stage import reference
+from diffutils.stage.reference import STEPS, WINDOW, guild, lesson_run, smooth, verdict
 from diffutils.training import Record
 
 

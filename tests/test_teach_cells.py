@@ -24,7 +24,7 @@ from diffutils import (
 )
 from diffutils.pixels import fold, to_float
 from diffutils.sprites import bob, forge_sprites
-from diffutils.unet import ContextUnet
+from diffutils.votes import PaletteUnet
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 LESSONS = sorted(path.name[:2] for path in NOTEBOOKS.glob("*.ipynb"))
@@ -78,7 +78,7 @@ def some_sprites(n):
 def small_network():
     """An untrained network whose answers depend on all of its input."""
     torch.manual_seed(1)
-    nn_model = ContextUnet(channels=16).eval()
+    nn_model = PaletteUnet(channels=16).eval()
     with torch.no_grad():
         for parameter in nn_model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
@@ -222,7 +222,7 @@ def a_block_by_hand(cell):
 
 @compares("03", "pixel_says =")
 def a_vote_on_two_colours(cell):
-    names, nn_model = cell(schedule=SCHEDULE), ContextUnet()
+    names, nn_model = cell(schedule=SCHEDULE), PaletteUnet()
     nn_model.learn_palette(torch.tensor([[-1.0, 0, 0], [1.0, 0, 0]]))
     x, votes = torch.zeros(1, 1, 1, 4, 3), torch.zeros(4, 128)
     x[..., 0], votes[:, 0], votes[:, -1] = 0.3, 2.0, -1e4  # two votes for black, no other colour
@@ -274,7 +274,7 @@ def the_loss_of_a_batch(cell):
 @compares("04", "def loss_after_step")
 def a_step_by_hand_is_that_of_the_optimiser(cell):
     x0, _ = some_sprites(20)
-    fresh = ContextUnet(schedule=SCHEDULE)
+    fresh = PaletteUnet(schedule=SCHEDULE)
     batch = cell_with("04", "def loss_on_batch").source
     names = {"x0": x0, "schedule": SCHEDULE, "fresh": fresh, "torch": torch,
              "perturb_input": perturb_input}  # fmt: skip

@@ -22,23 +22,25 @@ from diffutils.sprites import forge_sprites
 from diffutils.training import (
     AdamW,
     average_last_tenth,
+    bound_weights,
     fit,
     frequent_colours,
-    level_weights,
+)
+from diffutils.votes import PaletteUnet
+from diffutils.weights import (
     load_pretrained,
     load_weights,
     pretrained_path,
     save_weights,
     weights_metadata,
 )
-from diffutils.unet import ContextUnet
 
 SCHEDULE = linear_schedule()
 
 
 def small_network(seed=0):
     torch.manual_seed(seed)
-    return ContextUnet(channels=16, hidden=8, schedule=SCHEDULE)
+    return PaletteUnet(channels=16, hidden=8, schedule=SCHEDULE)
 
 
 def squares(n=40):
@@ -163,7 +165,7 @@ def test_the_loss_recorded_is_the_plain_error_of_the_noise():
 
 def test_the_weights_of_the_levels_are_those_of_the_bound():
     """DDPM eq. 12, sigma^2 = beta: beta / (2 alpha (1 - alpha_bar)), up to a factor."""
-    weight, s = level_weights(SCHEDULE).double(), SCHEDULE
+    weight, s = bound_weights(SCHEDULE).double(), SCHEDULE
     bound = s.beta / (2 * s.alpha * (1 - s.alpha_bar))
     ratio = weight[50:] / bound[50:]
     assert weight.shape == (501,) and weight.max() == 4
@@ -191,7 +193,7 @@ def test_an_error_counts_by_the_weight_of_its_own_level(seed):
         slope = listener.scale.grad
     i = listener.levels[0]
     noise = listener.x / (1 - SCHEDULE.alpha_bar[i]).sqrt().float()
-    expected = -2 * level_weights(SCHEDULE)[i] * 0.01 * (listener.x * noise).mean()
+    expected = -2 * bound_weights(SCHEDULE)[i] * 0.01 * (listener.x * noise).mean()
     torch.testing.assert_close(slope, expected, rtol=1e-4, atol=0)
 
 
@@ -228,8 +230,8 @@ def test_training_does_not_import_the_compiler_of_torch():
         import sys, torch
         from diffutils import linear_schedule
         from diffutils.training import fit
-        from diffutils.unet import ContextUnet
-        nn_model = ContextUnet(channels=16, hidden=8)
+        from diffutils.votes import PaletteUnet
+        nn_model = PaletteUnet(channels=16, hidden=8)
         for record in fit(nn_model, torch.zeros(2, 3, 16, 16), schedule=linear_schedule(), steps=2):
             pass
         print("torch._dynamo" in sys.modules)"""
@@ -574,7 +576,7 @@ def test_the_shipped_weights_load_are_small_and_tell_their_story():
 
 def test_the_shipped_weights_are_of_the_default_network():
     nn_model, _ = load_pretrained()
-    assert nn_model.config | {"conviction": 1.0} == ContextUnet().config | {"conviction": 1.0}
+    assert nn_model.config | {"conviction": 1.0} == PaletteUnet().config | {"conviction": 1.0}
 
 
 def test_the_shipped_network_answers_nearly_as_well_as_can_be():

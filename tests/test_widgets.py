@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from diffutils import IdealDenoiser, linear_schedule, perturb_input
-from diffutils.figures import Figure, show_rows, show_sprites
-from diffutils.widgets import scrub
+from diffutils.stage.figures import Figure, show_rows, show_sprites
+from diffutils.stage.widgets import scrub
 
 
 def look(level=250, schedule="linear", noise=True):

@@ -21,7 +21,7 @@ from torch import nn
 from diffutils import linear_schedule, perturb_input, sample_ddim
 from diffutils.sprites.load import load_sprites
 from diffutils.training import fit
-from diffutils.unet import ContextUnet
+from diffutils.votes import PaletteUnet
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "dungeon_sprites_16x16.npy"
 SCHEDULE = linear_schedule()
@@ -50,7 +50,7 @@ def frechet(one, other):
 
 def train_ours(x0, contexts, budget):
     """`fit` by CPU seconds, with 48 sprites a step, which suits so short a run."""
-    nn_model = ContextUnet(n_context=contexts.shape[1], schedule=SCHEDULE)
+    nn_model = PaletteUnet(n_context=contexts.shape[1], schedule=SCHEDULE)
     run = fit(nn_model, x0, schedule=SCHEDULE, contexts=contexts, seconds=budget, batch_size=48)
     run.agree = cpu_clock()
     for _ in run:

@@ -25,12 +25,12 @@ from diffutils import linear_schedule, perturb_input, sample_ddim
 from diffutils.grammar import GrammarDenoiser
 from diffutils.sprites import forge_sprites, judge
 from diffutils.train import forged
-from diffutils.unet import GROUPS, ContextUnet, ConvBlock, WholeBlock
+from diffutils.votes import GROUPS, ConvBlock, PaletteUnet, WholeBlock
 
 IMAGES, BATCH = 76_800, 128
 LONG, CONVICTION = {"learning_rate": 4e-3, "bfloat16": True}, 40.0
 LEVELS = (25, 50, 100, 200, 300, 400)
-BOUND = training.level_weights
+BOUND = training.bound_weights
 
 
 class Attention(nn.Module):
@@ -60,13 +60,13 @@ class InTurn(nn.ModuleList):
         return x
 
 
-class WithAttention(ContextUnet):
+class WithAttention(PaletteUnet):
     def __init__(self, **given):
         super().__init__(**given)
         self.middle = InTurn([Attention(self.shrink.out_channels), self.middle])
 
 
-class WithoutWhole(ContextUnet):
+class WithoutWhole(PaletteUnet):
     """Four convolutions at 4x4 instead of the look at all places."""
 
     def __init__(self, **given):
@@ -75,7 +75,7 @@ class WithoutWhole(ContextUnet):
         self.middle = InTurn([ConvBlock(narrow, size) for _ in range(4)])
 
 
-class WithConvolutions(ContextUnet):
+class WithConvolutions(PaletteUnet):
     """Two convolutions at 4x4 before the look at all places."""
 
     def __init__(self, **given):
@@ -84,7 +84,7 @@ class WithConvolutions(ContextUnet):
         self.middle = InTurn([ConvBlock(narrow, size), ConvBlock(narrow, size), self.middle])
 
 
-class TwoLooks(ContextUnet):
+class TwoLooks(PaletteUnet):
     """Two looks at all places, one after the other, each summed up in `hidden` numbers."""
 
     def __init__(self, hidden, **given):
@@ -98,7 +98,7 @@ class Unchanged(nn.Module):
         return x
 
 
-class WithoutConvolution(ContextUnet):
+class WithoutConvolution(PaletteUnet):
     """No block on the way up: each place is left to itself there."""
 
     def __init__(self, **given):
@@ -111,7 +111,7 @@ class Nothing(nn.Module):
         return 0.0
 
 
-class WithoutGlance(ContextUnet):
+class WithoutGlance(PaletteUnet):
     """The embedding is told the level and the context alone."""
 
     def __init__(self, **given):
@@ -119,12 +119,12 @@ class WithoutGlance(ContextUnet):
         self.embed.glance = Nothing()
 
 
-class WithoutPalette(ContextUnet):
+class WithoutPalette(PaletteUnet):
     def learn_palette(self, colours):
         pass
 
 
-class ChannelsFirst(ContextUnet):
+class ChannelsFirst(PaletteUnet):
     def __init__(self, **given):
         super().__init__(**given)
         self.to(memory_format=torch.contiguous_format)
@@ -176,14 +176,14 @@ NETWORKS = [name for name, changed in VARIANTS.items()
             if changed.keys() <= {"network", "channels", "hidden"}]
 
 
-def build(network=ContextUnet, **sizes):
+def build(network=PaletteUnet, **sizes):
     return network(**sizes)
 
 
 def train(sprites, *, weights=BOUND, seed=0, learning_rate=3e-3, batch_size=BATCH, averaged=True,
           bfloat16=False, seconds=None, **network):
     """A trained network, the steps that it was trained, and the CPU seconds that they took."""
-    training.level_weights = weights
+    training.bound_weights = weights
     torch.manual_seed(seed)
     nn_model = build(**network)
     length = {"seconds": seconds} if seconds else {"steps": IMAGES // batch_size}

@@ -42,7 +42,7 @@ def up(size_in, size_out):
 
 
 class ReferenceUnet(nn.Module):
-    """eps = nn_model(x, t, c=None), like diffutils.unet.ContextUnet."""
+    """eps = nn_model(x, t, c=None), like diffutils.votes.PaletteUnet."""
 
     def __init__(self, n_context=5, size=64, height=16):
         super().__init__()

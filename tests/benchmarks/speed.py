@@ -12,12 +12,12 @@ import sys
 import time
 
 import torch
+from diffutils.weights import load_pretrained
 from reference_network import ReferenceUnet, diffusers_unet
 from torch.profiler import ProfilerActivity, profile
 
 from diffutils import linear_schedule, perturb_input, sample_ddim, sample_ddpm
-from diffutils.training import load_pretrained
-from diffutils.unet import ContextUnet
+from diffutils.votes import PaletteUnet
 
 SCHEDULE = linear_schedule()
 PRODUCTS = {"aten::mkldnn_convolution", "aten::convolution_backward", "aten::addmm", "aten::mm"}
@@ -97,7 +97,7 @@ def flops_of(nn_model):
 def main():
     torch.set_num_threads(int(sys.argv[1]) if len(sys.argv) > 1 else 2)
     torch.manual_seed(0)
-    networks = {"ours": ContextUnet(), "reference": ReferenceUnet(), "diffusers": diffusers_unet()}
+    networks = {"ours": PaletteUnet(), "reference": ReferenceUnet(), "diffusers": diffusers_unet()}
     networks["ours"].learn_palette(torch.rand(127, 3) * 2 - 1)
     drawing = networks | {"ours": load_pretrained()[0]}
     results, lean = {name: [] for name in networks}, []

@@ -33,8 +33,8 @@ OVERRIDES = {
     "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
 }
 SMALL = [
-    "import torch\n\nfrom diffutils.figures import show_sprites\n"
-    "from diffutils.player import play\nfrom diffutils.widgets import scrub",
+    "import torch\n\nfrom diffutils.stage.figures import show_sprites\n"
+    "from diffutils.stage.player import play\nfrom diffutils.stage.widgets import scrub",
     "frames = torch.linspace(-1, 1, 12).reshape(12, 1, 1, 1, 1).expand(12, 4, 3, 16, 16).clone()\n"
     "frames[:, :, :, 4:12, 4:12] *= -1",
     "show_sprites(frames[3], title='Four squares')",

@@ -16,15 +16,18 @@ TESTS = {
     "diffutils/sprites/relatives.py": "relatives",
     "diffutils/noising.py": "noising",
     "diffutils/unet.py": "unet training",
+    "diffutils/votes.py": "votes training",
+    "diffutils/files.py": "training faults foreign_files",
+    "diffutils/weights.py": "training faults foreign_files",
     "diffutils/ideal.py": "ideal",
     "diffutils/grammar.py": "grammar",
     "diffutils/sampling.py": "sampling",
     "diffutils/training.py": "training",
     "diffutils/measure.py": "measure",
-    "diffutils/figures.py": "figures",
-    "diffutils/player.py": "player",
-    "diffutils/reference.py": "reference",
-    "diffutils/checks/engine.py": "checks",
+    "diffutils/stage/figures.py": "figures",
+    "diffutils/stage/player.py": "player",
+    "diffutils/stage/reference.py": "reference",
+    "diffutils/stage/checks/engine.py": "checks",
 }
 
 
@@ -47,7 +50,7 @@ KNOWN_FAULTS = [
     ),
     Mutation(
         "2 a layer built inside forward",
-        "diffutils/unet.py",
+        "diffutils/votes.py",
         "return x + self.conv(silu(self.norm(x) * (1 + scale) + shift))",
         "return nn.Conv2d(x.shape[1], x.shape[1], 1)(x) + self.conv(silu(self.norm(x) + shift))",
     ),
@@ -77,9 +80,9 @@ KNOWN_FAULTS = [
     ),
     Mutation(
         "7 contexts cut to integers in the network",
-        "diffutils/unet.py",
-        "e = self.embed(t, c, x)",
-        "e = self.embed(t, c.long().float(), x)",
+        "diffutils/votes.py",
+        "e = self.embed(t, c, seen)",
+        "e = self.embed(t, c.long().float(), seen)",
     ),
     Mutation(
         "7 contexts cut to integers in the samplers",
@@ -89,7 +92,7 @@ KNOWN_FAULTS = [
     ),
     Mutation(
         "8 heights wired in",
-        "diffutils/unet.py",
+        "diffutils/votes.py",
         "x.shape[2:])",
         "(4, 4))",
     ),
@@ -107,13 +110,13 @@ KNOWN_FAULTS = [
     ),
     Mutation(
         "10 a web page in place of weights not named",
-        "diffutils/training.py",
+        "diffutils/files.py",
         "except (SafetensorError, ValueError, OSError) as error:",
         "except (ValueError, OSError) as error:",
     ),
     Mutation(
         "10 weights that changed on the way not noticed",
-        "diffutils/training.py",
+        "diffutils/weights.py",
         'if checksum(tensors) != metadata.get("weights_checksum"):',
         'if "weights_checksum" not in metadata:',
     ),
@@ -149,13 +152,13 @@ KNOWN_FAULTS = [
     ),
     Mutation(
         "17 layers with statistics that an average misses",
-        "diffutils/unet.py",
+        "diffutils/votes.py",
         "self.norm = nn.Sequential(nn.GroupNorm(GROUPS, wide), nn.SiLU())",
         "self.norm = nn.Sequential(nn.BatchNorm2d(wide), nn.SiLU())",
     ),
     Mutation(
         "18 what is no safetensors file is unpickled",
-        "diffutils/training.py",
+        "diffutils/files.py",
         "start = file.read(24)",
         "start = torch.load(file, weights_only=False)",
     ),
@@ -167,7 +170,7 @@ KNOWN_FAULTS = [
     ),
     Mutation(
         "19 a player that needs a content network",
-        "diffutils/player.py",
+        "diffutils/stage/player.py",
         "f'<script>{SCRIPT}(\"player-{key}\",{data})</script>'",
         "f'<script src=\"https://cdn.example.org/player.js\"></script>"
         "<script>{SCRIPT}(\"player-{key}\",{data})</script>'",
@@ -180,7 +183,7 @@ KNOWN_FAULTS = [
     ),
     Mutation(
         "21 signed differences averaged in a check",
-        "diffutils/checks/engine.py",
+        "diffutils/stage/checks/engine.py",
         "torch.isclose(one.double(), other.double(), rtol=0, atol=room, equal_nan=True).all()",
         "((one.double() - other.double()).mean().abs() <= room)",
     ),
@@ -192,7 +195,7 @@ KNOWN_FAULTS = [
     ),
     Mutation(
         "23 every loss called normal",
-        "diffutils/reference.py",
+        "diffutils/stage/reference.py",
         'place = "above" if curve[-1] > high else "below" if curve[-1] < low else "inside"',
         'place = "inside"',
     ),
@@ -210,7 +213,7 @@ KNOWN_FAULTS = [
     ),
     Mutation(
         "25 a style sheet from the network",
-        "diffutils/figures.py",
+        "diffutils/stage/figures.py",
         'return matplotlib.style.context(["default", STYLE])',
         'return matplotlib.style.context(["https://127.0.0.1:9/a.mplstyle", STYLE])',
     ),
@@ -364,7 +367,7 @@ SLIPS = [
     ),
     Mutation(
         "blocks of pixels with rows and columns swapped",
-        "diffutils/unet.py",
+        "diffutils/votes.py",
         "pixels = fold(x)",
         "pixels = fold(x.mT)",
     ),
@@ -472,31 +475,31 @@ SLIPS = [
     ),
     Mutation(
         "a digit too few",
-        "diffutils/figures.py",
+        "diffutils/stage/figures.py",
         "places = digits - 1 - math.floor(math.log10(abs(value)))",
         "places = digits - 2 - math.floor(math.log10(abs(value)))",
     ),
     Mutation(
         "noise drawn as a variance",
-        "diffutils/figures.py",
+        "diffutils/stage/figures.py",
         "noise = (1 - schedule.alpha_bar).sqrt().numpy()",
         "noise = (1 - schedule.alpha_bar).numpy()",
     ),
     Mutation(
         "a player that starts before its first frame",
-        "diffutils/player.py",
+        "diffutils/stage/player.py",
         "labels, still = [str(label) for label in labels], still % count",
         "labels, still = [str(label) for label in labels], still",
     ),
     Mutation(
         "panes of a player without the space between pictures",
-        "diffutils/player.py",
+        "diffutils/stage/player.py",
         "x += wide\n",
         "x += wide + 1\n",
     ),
     Mutation(
         "a mean of 100 losses divided by 99",
-        "diffutils/reference.py",
+        "diffutils/stage/reference.py",
         "means = (sums[window:] - sums[:-window]) / window",
         "means = (sums[window:] - sums[:-window]) / (window - 1)",
     ),

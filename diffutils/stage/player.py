@@ -19,7 +19,8 @@ import torch
 from PIL import Image
 
 from diffutils.expect import as_array, check_count, check_images, check_present
-from diffutils.figures import (
+from diffutils.pixels import to_uint8
+from diffutils.stage.figures import (
     as_bytes,
     as_png,
     check_length,
@@ -28,7 +29,6 @@ from diffutils.figures import (
     data_uri,
     sentences,
 )
-from diffutils.pixels import to_uint8
 
 __all__ = ["Player", "play"]
 

@@ -2,8 +2,8 @@
 
 import torch
 
-from diffutils.checks.engine import Exercise, Mistake, Misuse, call, outputs
-from diffutils.checks.levels import coefficient, constant, images
+from diffutils.stage.checks.engine import Exercise, Mistake, Misuse, call, outputs
+from diffutils.stage.checks.levels import coefficient, constant, images
 
 # --- context dropout -----------------------------------------------------------------------------
 

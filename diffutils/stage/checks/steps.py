@@ -3,9 +3,9 @@
 import torch
 
 from diffutils import sampling
-from diffutils.checks.engine import Exercise, Mistake, Unfinished, call, outputs
-from diffutils.checks.levels import add, coefficient, constant, images, keep, label, schedules
 from diffutils.schedule import linear_schedule
+from diffutils.stage.checks.engine import Exercise, Mistake, Unfinished, call, outputs
+from diffutils.stage.checks.levels import add, coefficient, constant, images, keep, label, schedules
 
 # --- the DDPM step -------------------------------------------------------------------------------
 

@@ -6,11 +6,11 @@ network that they hand over writes down what it was asked.
 
 import torch
 
-from diffutils.checks.engine import Exercise, Mistake, Misuse, Unfinished, as_tensor
-from diffutils.checks.levels import add, keep
 from diffutils.noising import perturb_input
 from diffutils.sampling import denoise_add_noise
 from diffutils.schedule import linear_schedule
+from diffutils.stage.checks.engine import Exercise, Mistake, Misuse, Unfinished, as_tensor
+from diffutils.stage.checks.levels import add, keep
 
 # --- the sampler ---------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from numbers import Integral, Real
 import ipywidgets
 
 from diffutils.expect import check_callable, check_kind
-from diffutils.figures import SIGNAL, Figure
+from diffutils.stage.figures import SIGNAL, Figure
 
 __all__ = ["Scrub", "scrub"]
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from diffutils.checks.engine import Exercise, Mistake, call, outputs
+from diffutils.stage.checks.engine import Exercise, Mistake, call, outputs
 
 # --- the shares ----------------------------------------------------------------------------------
 

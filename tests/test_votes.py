@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from diffutils import cosine_schedule
-from diffutils.unet import ROWS, ContextUnet
+from diffutils.votes import ROWS, PaletteUnet
 
 LEVELS = (1, 7, 50, 250, 499, 500)
 
@@ -15,7 +15,7 @@ LEVELS = (1, 7, 50, 250, 499, 500)
 def trained():
     """A small network whose layers all count, as after training."""
     torch.manual_seed(0)
-    nn_model = ContextUnet(channels=16)
+    nn_model = PaletteUnet(channels=16)
     nn_model.learn_palette(torch.rand(100, 3) * 2 - 1)
     with torch.no_grad():
         for parameter in nn_model.parameters():
@@ -38,7 +38,7 @@ def test_heights_8_16_24_and_32_run(trained, height):
 @pytest.mark.parametrize("shape", [(3, 3, 12, 12), (3, 3, 17, 17), (3, 1, 16, 16), (3, 16, 16),
                                    (0, 3, 16, 16), (3, 3, 0, 0)])
 def test_a_shape_that_the_network_cannot_take_is_named(trained, shape):
-    with pytest.raises(ValueError, match=r"ContextUnet: x has shape .*expected \(B, ., H, W\)"):
+    with pytest.raises(ValueError, match=r"PaletteUnet: x has shape .*expected \(B, ., H, W\)"):
         trained(torch.zeros(shape), torch.tensor(0.5))
 
 
@@ -118,7 +118,7 @@ def test_two_eval_forwards_are_bit_equal(trained):  # known faults 2
 
 
 def test_every_parameter_used_is_in_the_state_dict(trained):  # known faults 2
-    again = ContextUnet(channels=16)
+    again = PaletteUnet(channels=16)
     again.load_state_dict(trained.state_dict())
     x, t, c = noisy(), torch.tensor(0.3), torch.eye(5)[:3]
     assert torch.equal(trained(x, t, c), again(x, t, c))
@@ -130,7 +130,7 @@ def test_every_parameter_learns(trained):
 
 
 def test_nothing_is_kept_between_batches():  # known faults 17
-    kinds = {type(module).__name__ for module in ContextUnet().modules()}
+    kinds = {type(module).__name__ for module in PaletteUnet().modules()}
     assert not any("BatchNorm" in kind for kind in kinds)
 
 
@@ -138,7 +138,7 @@ def test_nothing_is_kept_between_batches():  # known faults 17
 def test_an_untrained_network_guesses_the_best_linear_noise(i):
     """v = 0 at first, so that eps = sqrt(1 - alpha_bar) x."""
     schedule = cosine_schedule()
-    nn_model = ContextUnet(channels=16, schedule=schedule)
+    nn_model = PaletteUnet(channels=16, schedule=schedule)
     x = noisy()
     expected = (1 - schedule.alpha_bar[i]).sqrt().float() * x
     torch.testing.assert_close(nn_model(x, torch.tensor(i / 500)), expected, rtol=0, atol=1e-4)
@@ -146,7 +146,7 @@ def test_an_untrained_network_guesses_the_best_linear_noise(i):
 
 def test_a_pixel_of_a_known_colour_is_recognised_under_noise():
     """With equal votes Bayes' rule alone decides: two far colours, noise of std 0.037."""
-    nn_model = ContextUnet(channels=16)
+    nn_model = PaletteUnet(channels=16)
     nn_model.learn_palette(torch.tensor([[-1.0, -1, -1], [1, 1, 1]]))
     x0 = torch.ones(1, 3, 16, 16)
     x0[..., :8] = -1
@@ -157,7 +157,7 @@ def test_a_pixel_of_a_known_colour_is_recognised_under_noise():
 
 
 def test_a_colour_outside_the_palette_is_left_to_the_layers():
-    nn_model = ContextUnet(channels=16)
+    nn_model = PaletteUnet(channels=16)
     nn_model.learn_palette(torch.tensor([[-1.0, -1, -1]]))
     x, i = torch.full((1, 3, 16, 16), 0.7), 10
     expected = (1 - nn_model.alpha_bar[i]).sqrt() * x
@@ -166,7 +166,7 @@ def test_a_colour_outside_the_palette_is_left_to_the_layers():
 
 def test_bayes_rule_is_that_of_the_slow_sum():
     torch.manual_seed(0)
-    nn_model = ContextUnet(channels=16)
+    nn_model = PaletteUnet(channels=16)
     nn_model.learn_palette(torch.rand(127, 3) * 2 - 1)
     x, votes = torch.randn(1, 1, 1, 4, 3), torch.randn(4, 128)
     v, alpha_bar = torch.randn(1, 1, 1, 4, 3), torch.tensor(0.4).view(1, 1, 1, 1, 1)
@@ -184,7 +184,7 @@ def test_bayes_rule_is_that_of_the_slow_sum():
 
 
 def test_a_palette_is_kept_for_life():
-    nn_model = ContextUnet(channels=16)
+    nn_model = PaletteUnet(channels=16)
     nn_model.learn_palette(torch.tensor([[-1.0, 0, 1]]))
     nn_model.learn_palette(torch.tensor([[0.5, 0.5, 0.5], [1, 1, 1]]))
     assert nn_model.palette[0].tolist() == [-1, 0, 1] and (nn_model.palette <= 1).all(1).sum() == 1
@@ -222,7 +222,7 @@ def test_conviction_multiplies_the_votes(trained):
 
 
 def test_the_shipped_architecture_takes_no_arguments_and_fits_in_4_megabytes():
-    nn_model = ContextUnet()
+    nn_model = PaletteUnet()
     half_floats = 2 * sum(p.numel() for p in nn_model.parameters())
     assert half_floats <= 4e6
     assert nn_model(noisy(), torch.tensor(0.5)).shape == (3, 3, 16, 16)
@@ -230,9 +230,9 @@ def test_the_shipped_architecture_takes_no_arguments_and_fits_in_4_megabytes():
 
 def test_the_schedule_must_be_a_schedule():
     with pytest.raises(TypeError, match="schedule"):
-        ContextUnet(schedule=[0.1, 0.2])
+        PaletteUnet(schedule=[0.1, 0.2])
 
 
 def test_the_network_is_one_short_file():
-    source = pathlib.Path(__import__("diffutils.unet").unet.__file__)
+    source = pathlib.Path(__import__("diffutils.votes").votes.__file__)
     assert len(source.read_text().splitlines()) <= 150

@@ -3,8 +3,8 @@
 import torch
 
 from diffutils import noising
-from diffutils.checks.engine import Exercise, Mistake, call, outputs
 from diffutils.schedule import NoiseSchedule, linear_schedule
+from diffutils.stage.checks.engine import Exercise, Mistake, call, outputs
 
 
 def schedules():

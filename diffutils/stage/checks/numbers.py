@@ -12,8 +12,8 @@ from numbers import Real
 
 import torch
 
-from diffutils.checks.engine import Result
 from diffutils.schedule import linear_schedule
+from diffutils.stage.checks.engine import Result
 
 
 @dataclass(frozen=True)

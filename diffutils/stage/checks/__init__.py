@@ -10,14 +10,14 @@ The right answers are the library's; each exercise's known mistakes are beside i
 `steps`, `shares`, `contexts`, `loops` and `numbers`.
 """
 
-from diffutils.checks.contexts import CONTEXT_DROPOUT, GUIDANCE, GUIDANCE_AS_PAPER
-from diffutils.checks.engine import Result, check
-from diffutils.checks.levels import ALPHA_BAR, BETA_SCHEDULE, PERTURB_INPUT, PREDICT_X0
-from diffutils.checks.loops import SAMPLER_LOOP, TRAINING_LOSS
-from diffutils.checks.numbers import number, question
-from diffutils.checks.predictions import ledger, predict, reveal
-from diffutils.checks.shares import EFFECTIVE_NUMBER, POSTERIOR_SHARES
-from diffutils.checks.steps import DDIM_LEVELS, DDIM_STEP, DDPM_MEAN, DDPM_STEP
+from diffutils.stage.checks.contexts import CONTEXT_DROPOUT, GUIDANCE, GUIDANCE_AS_PAPER
+from diffutils.stage.checks.engine import Result, check
+from diffutils.stage.checks.levels import ALPHA_BAR, BETA_SCHEDULE, PERTURB_INPUT, PREDICT_X0
+from diffutils.stage.checks.loops import SAMPLER_LOOP, TRAINING_LOSS
+from diffutils.stage.checks.numbers import number, question
+from diffutils.stage.checks.predictions import ledger, predict, reveal
+from diffutils.stage.checks.shares import EFFECTIVE_NUMBER, POSTERIOR_SHARES
+from diffutils.stage.checks.steps import DDIM_LEVELS, DDIM_STEP, DDPM_MEAN, DDPM_STEP
 
 __all__ = [
     "Result",

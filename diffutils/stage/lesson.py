@@ -18,9 +18,9 @@ import torch
 from IPython import get_ipython
 
 from diffutils.expect import check_count
-from diffutils.figures import style
 from diffutils.memory import give_back
-from diffutils.order import watch
+from diffutils.stage.figures import style
+from diffutils.stage.order import watch
 
 
 def setup(seed=0, *, threads=None):

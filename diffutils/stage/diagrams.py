@@ -1,7 +1,7 @@
 """The pictures in diagrams/, drawn from our sprites, our schedule and the trained network.
 
-    python -m diffutils.diagrams              draws all of them
-    python -m diffutils.diagrams sampling     draws the one of that name
+    python -m diffutils.stage.diagrams              draws all of them
+    python -m diffutils.stage.diagrams sampling     draws the one of that name
 
 Nothing is faked: every noisy picture is `perturb_input`, every thought the ideal denoiser's,
 every new sprite a sample of `load_pretrained()`. Drawing again changes no byte on the same
@@ -24,7 +24,16 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from diffutils.expect import check_list
-from diffutils.figures import (
+from diffutils.ideal import IdealDenoiser
+from diffutils.measure import distance_to_average, mean_and_error, variety
+from diffutils.noising import perturb_input
+from diffutils.pixels import to_float, to_uint8
+from diffutils.sampling import denoise_add_noise, guess_noise, sample_ddim, sample_ddpm
+from diffutils.schedule import linear_schedule
+from diffutils.sprites.forge import CLASSES, bob, bob_factors, forge_sprites, render
+from diffutils.sprites.judge import judge
+from diffutils.sprites.relatives import relatives
+from diffutils.stage.figures import (
     FAINT,
     IDEAL,
     INK,
@@ -36,18 +45,9 @@ from diffutils.figures import (
     as_bytes,
     house_style,
 )
-from diffutils.ideal import IdealDenoiser
-from diffutils.measure import distance_to_average, mean_and_error, variety
-from diffutils.noising import perturb_input
-from diffutils.pixels import to_float, to_uint8
-from diffutils.sampling import denoise_add_noise, guess_noise, sample_ddim, sample_ddpm
-from diffutils.schedule import linear_schedule
-from diffutils.sprites.forge import CLASSES, bob, bob_factors, forge_sprites, render
-from diffutils.sprites.judge import judge
-from diffutils.sprites.relatives import relatives
-from diffutils.training import load_pretrained, pretrained_path, weights_metadata
+from diffutils.weights import load_pretrained, pretrained_path, weights_metadata
 
-FOLDER = Path(__file__).resolve().parents[1] / "diagrams"
+FOLDER = Path(__file__).resolve().parents[2] / "diagrams"
 WIDE = 1600  # pixels; half of it on a page, so that letters of 30 are 15 there
 NAME, BODY, SMALL = 40, 30, 26  # sizes of letters, in pixels
 

@@ -306,7 +306,7 @@ def explain_error(name, error):
 
 def is_theirs(frame):
     """A frame of the traceback outside this package and the libraries."""
-    ours = str(Path(__file__).parents[1])
+    ours = str(Path(__file__).parents[2])
     return not frame.filename.startswith(ours) and "-packages" not in frame.filename
 
 

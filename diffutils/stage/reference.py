@@ -4,8 +4,8 @@
     run = lesson_run(x0, seed=0)     its training run
     print(verdict(losses))           where its losses stand against five runs that went well
 
-`python -m diffutils.reference` trains with seeds 0 to 4 and writes the band that `verdict` reads:
-the mean loss of the last 100 steps, its average and range over the five runs, every 50 steps. The
+`python -m diffutils.stage.reference` trains with seeds 0 to 4 and writes the band that `verdict`
+reads: the mean loss of the last 100 steps, its average and range over the five runs, every 50. The
 verdict is about this recipe on these sprites: other sprites have another normal.
 """
 
@@ -24,7 +24,7 @@ from diffutils.schedule import linear_schedule
 from diffutils.sprites import render
 from diffutils.sprites.forge import BOB, ROLES, class_factors, class_table, palettes
 from diffutils.training import fit
-from diffutils.unet import ContextUnet
+from diffutils.votes import PaletteUnet
 
 STEPS = 1600
 BATCH_SIZE = 32
@@ -55,7 +55,7 @@ def lesson_run(x0, seed=0):
     """The training run of lesson 04, from a fresh network."""
     torch.manual_seed(seed)
     schedule = linear_schedule()
-    nn_model = ContextUnet(schedule=schedule)
+    nn_model = PaletteUnet(schedule=schedule)
     return fit(nn_model, x0, schedule=schedule, steps=STEPS, batch_size=BATCH_SIZE, seed=seed)
 
 
@@ -73,7 +73,7 @@ def reference():
 
 
 def reference_path():
-    return Path(str(resources.files("diffutils") / "weights" / "reference_loss.json"))
+    return Path(str(resources.files("diffutils") / "shipped" / "reference_loss.json"))
 
 
 def verdict(losses):
@@ -137,15 +137,15 @@ def train(seed, show=True):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="python -m diffutils.reference",
+    parser = argparse.ArgumentParser(prog="python -m diffutils.stage.reference",
                                      description="Trains the lesson's run five times and writes "
-                                     "the band that diffutils.reference.verdict reads.")
+                                     "the band that diffutils.stage.reference.verdict reads.")
     parser.add_argument("--output", default=reference_path(), metavar="FILE", type=Path)
     options = parser.parse_args(arguments)
     steps = np.arange(WINDOW, STEPS + 1, EVERY)
     runs = np.stack([smooth(train(seed))[steps - 1] for seed in SEEDS])
     band = {"mean": runs.mean(0), "low": runs.min(0), "high": runs.max(0)}
-    written = {"command": "python -m diffutils.reference", "step": steps.tolist(),
+    written = {"command": "python -m diffutils.stage.reference", "step": steps.tolist(),
                **{name: values.round(5).tolist() for name, values in band.items()}}
     options.output.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
     print(f"written: {options.output}")
