@@ -115,7 +115,7 @@ def of_another_network():
     with pytest.MonkeyPatch.context() as patch:
         forget()
         network = Average(diagrams.world().mean(0, keepdim=True))
-        patch.setattr(diagrams, "load_pretrained", lambda: (network, SCHEDULE))
+        patch.setattr(diagrams, "load_pretrained", lambda kind: (network, SCHEDULE))
         patch.setattr(Page, "finish", lambda page, text: (text, [s[2] for s in page.sprites]))
         for name in PICTURES:
             drawn[name] = PICTURES[name]() if name not in QUICK else None
@@ -156,7 +156,7 @@ def test_the_step_in_detail_tells_the_numbers_of_its_level(of_another_network):
     beta, alpha_bar = float(SCHEDULE.beta[200]), float(SCHEDULE.alpha_bar[200])
     text, _ = of_another_network[0]["sampling_iteration_details"]
     out, scale_up, back = beta / (1 - alpha_bar) ** 0.5, (1 - beta) ** 0.5, beta**0.5
-    assert f"(x_t - {out:.4f} eps) / {scale_up:.4f} + {back:.4f} z" in text
+    assert f"(x - {out:.4f} eps) / {scale_up:.4f} + {back:.4f} z" in text
 
 
 def test_the_two_rows_with_and_without_noise_are_the_runs_that_were_measured(of_another_network):
@@ -175,7 +175,7 @@ def test_samples_that_do_not_show_what_the_picture_says_are_not_drawn(
     mean = diagrams.world().mean(0)
     nearer = dataclasses.replace(run, x=mean + 0.999 * (run.x - mean))  # no more than by chance
     runs = {True: run, False: nearer}
-    monkeypatch.setattr(diagrams, "new_sprites", lambda inject_noise=True: runs[inject_noise])
+    monkeypatch.setattr(diagrams, "new_sprites", lambda inject_noise=True, kind="": runs[inject_noise])
     with pytest.raises(RuntimeError, match="do not show what the picture says"):
         diagrams.sample_and_noise()
 

@@ -45,7 +45,7 @@ from diffutils.stage.figures import (
     as_bytes,
     house_style,
 )
-from diffutils.weights import load_pretrained, pretrained_path, weights_metadata
+from diffutils.weights import KINDS, load_pretrained, pretrained_path, weights_metadata
 
 FOLDER = Path(__file__).resolve().parents[2] / "diagrams"
 WIDE = 1600  # pixels; half of it on a page, so that letters of 30 are 15 there
@@ -143,7 +143,7 @@ def no_idea_level_of_noise():
 def sampling():
     """One big step lands on a blur; many small ones on a sprite."""
     page = Page(WIDE, 840, "The guess is only a guess: take many small steps")
-    run, scale, picked = new_sprites(), 12, best_first()[:1]
+    run, scale, picked = new_sprites(), 12, [foggiest()]
     x, eps, first = (part[0, picked] for part in (run.x, run.eps, run.x0))
     page.heading(105, "All of the guessed noise at once")
     y = 140
@@ -152,8 +152,8 @@ def sampling():
     page.sprite(348, y, eps, scale, "the network's\nguess of it", NETWORK)
     page.words((588, y + 96), "=", size=56)
     page.sprite(636, y, first, scale, "a blur", INK)
-    page.words((890, y + 96), "At level 500 it could be\nany sprite. The best guess\n"
-               "is near their average.", align="left")  # fmt: skip
+    page.words((890, y + 96), "At level 500 it could be\nnearly any sprite. The best\n"
+               "guess is near their average.", align="left")  # fmt: skip
     page.sprite(1348, y, world().mean(0, keepdim=True), scale, "average of\n5,000 sprites", QUIET)
     page.line(460)
     page.heading(500, "A little of it, 500 times, with a new guess each time")
@@ -214,20 +214,20 @@ def sampling_iteration_details():
     page = Page(WIDE, 930, f"One step in detail: from level {level} to level {level - 1}")
     page.heading(105, "Ask: how much of this is noise?")
     y, scale = 140, 11
-    page.sprite(140, y, x, scale, "x_t", INK)
+    page.sprite(140, y, x, scale, f"x, level {level}", INK)
     page.arrow((335, y + 88), (415, y + 88), INK)
     page.box(432, y + 18, 330, 140, "network", NETWORK)
     page.words((597, y + 195), f"t = i / T = {level / schedule.timesteps:.1f}", size=BODY)
     page.arrow((779, y + 88), (859, y + 88), INK)
     page.sprite(878, y, eps, scale, "eps", NETWORK)
-    page.words((1090, y + 88), f"The network sees the picture\nat level i = {level}, and is told\n"
-               "the level.", size=SMALL, align="left")  # fmt: skip
+    page.words((1090, y + 88), f"The network sees the picture\nand is told its level,\n"
+               f"i = {level} of T = {schedule.timesteps}.", size=SMALL, align="left")  # fmt: skip
 
     page.line(405)
     page.heading(445, "Take a little of it out, scale, put fresh noise back")
     y = 490
     page.words((38, y + 88), "(", size=120)
-    page.sprite(70, y, x, scale, "x_t", INK)
+    page.sprite(70, y, x, scale, f"level {level}", INK)
     page.words((366, y + 88), f"- {out:.4f} x", NETWORK, bold=True, size=32)
     page.sprite(484, y, eps, scale, "eps", NETWORK)
     page.words((694, y + 88), ")", size=120)
@@ -235,7 +235,7 @@ def sampling_iteration_details():
     page.words((986, y + 88), f"+ {back:.4f} x", NOISE, bold=True, size=32)
     page.sprite(1104, y, z, scale, "z, fresh", NOISE)
     page.words((1336, y + 88), "=", size=64)
-    page.sprite(1394, y, after, scale, "x_(t-1)", SIGNAL)
+    page.sprite(1394, y, after, scale, f"level {level - 1}", INK)
     y = 775
     for x_middle, name, formula, colour in (
         (480, "take out", "beta / sqrt(1 - alpha_bar)", NETWORK),
@@ -244,20 +244,21 @@ def sampling_iteration_details():
     ):
         page.words((x_middle, y), name, colour, bold=True)
         page.words((x_middle, y + 40), formula, colour, size=SMALL)
-    page.words((800, 885), "Only a little goes out, because eps is only a guess. "
-               "At the last step z is 0.", QUIET)  # fmt: skip
+    page.words((800, 885), f"Most of the noise stays, because a picture at level {level - 1} has "
+               "it too. At the last step z is 0.", QUIET)  # fmt: skip
     return page.finish(
-        f"One sampling step at level {level}. The network gets the picture x_t and the level and "
-        f"returns eps, its guess of the noise. The next picture is (x_t - {out:.4f} eps) / "
-        f"{scale_up:.4f} + {back:.4f} z, where z is fresh noise and 0 at the last step."
+        f"One sampling step at level {level}. The network gets the picture x and its level and "
+        f"returns eps, its guess of the noise. The next picture is (x - {out:.4f} eps) / "
+        f"{scale_up:.4f} + {back:.4f} z, where z is fresh noise and 0 at the last step. Most of "
+        "the noise stays, because a picture at the next level has it too."
     )
 
 
 def sample_and_noise():
     """The same start with fresh noise put back at each step, and without: sprites and less."""
     page = Page(WIDE, 760, "Why put noise back?")
-    start = new_sprites().x[0]
-    kept, bare = new_sprites().x[-1], new_sprites(inject_noise=False).x[-1]
+    run, other_run = new_sprites(kind="plain"), new_sprites(inject_noise=False, kind="plain")
+    start, kept, bare = run.x[0], run.x[-1], other_run.x[-1]
     far = [mean_and_error(distance_to_average(x, world())) for x in (kept, bare)]
     apart = [mean_and_error(variety(x)) for x in (kept, bare)]
     for (with_noise, error), (without, other) in (far, apart):
@@ -266,8 +267,8 @@ def sample_and_noise():
     (far, _), (apart, _) = zip(*far, strict=True), zip(*apart, strict=True)
     rows = (
         (start, "The same start:\nnoise, level 500", QUIET, ("to the\naverage", "to each\nother")),
-        (kept, "Fresh noise put\nback each step", SIGNAL, (f"{far[0]:.2f}", f"{apart[0]:.2f}")),
-        (bare, "No noise\nput back", NOISE, (f"{far[1]:.2f}", f"{apart[1]:.2f}")),
+        (kept, "Fresh noise put\nback each step", NOISE, (f"{far[0]:.2f}", f"{apart[0]:.2f}")),
+        (bare, "No noise\nput back", INK, (f"{far[1]:.2f}", f"{apart[1]:.2f}")),
     )
     page.words((1466, 105), "distance", QUIET, size=SMALL, bold=True)
     for r, (pictures, name, colour, numbers) in enumerate(rows):
@@ -302,7 +303,7 @@ def sprites():
 
 def cover():
     """A wall of new sprites, a row a class, each at a moment of being drawn from noise."""
-    nn_model, schedule = load_pretrained()
+    nn_model, schedule = load_pretrained("palette")
     columns, rows, scale = 20, len(CLASSES), 5
     context = torch.eye(rows).repeat_interleave(columns, 0)  # (100, 5), a class a row
     _, run = sample_ddim(
@@ -338,10 +339,11 @@ def normal(shape, seed):
 
 
 @cache
-def best_guesser():
-    """The shipped network and its schedule: it gives its best guess, not a bold one."""
-    nn_model, schedule = load_pretrained()
-    nn_model.conviction = 1.0
+def best_guesser(kind="palette"):
+    """A shipped network and its schedule: it gives its best guess, not a bold one."""
+    nn_model, schedule = load_pretrained(kind)
+    if kind == "palette":
+        nn_model.conviction = 1.0
     return nn_model, schedule
 
 
@@ -359,9 +361,9 @@ def ideal_of_bobs_world():
 
 
 @cache
-def new_sprites(inject_noise=True):
-    """The trajectory of 256 samples of the shipped network; the same start either way."""
-    nn_model, schedule = best_guesser()
+def new_sprites(inject_noise=True, kind="palette"):
+    """The trajectory of 256 samples of a shipped network; the same start either way."""
+    nn_model, schedule = best_guesser(kind)
     _, run = sample_ddpm(
         256, nn_model=nn_model, schedule=schedule, inject_noise=inject_noise, progress=False,
         generator=torch.Generator().manual_seed(7),
@@ -375,11 +377,17 @@ def best_first():
     return (-judge(new_sprites().x[-1, :8]).correct).argsort(kind="stable").tolist()
 
 
+def foggiest():
+    """Of the four best, the one whose first guess is nearest to the average of all sprites."""
+    return min(best_first()[:4], key=lambda k: float(
+        distance_to_average(new_sprites().x0[0, k : k + 1], world())))
+
+
 @cache
 def drawn_from():
     """A fingerprint of the art and the weights, kept in each picture: does it need a new one?"""
-    weights = weights_metadata(pretrained_path())
-    known = json.dumps([weights["weights_checksum"], weights["config"]], sort_keys=True)
+    stories = [weights_metadata(pretrained_path(kind)) for kind in KINDS]
+    known = json.dumps([[w["weights_checksum"], w["config"]] for w in stories], sort_keys=True)
     return hashlib.sha256(known.encode() + to_uint8(world()).tobytes()).hexdigest()[:16]
 
 
