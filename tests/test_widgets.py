@@ -148,7 +148,7 @@ def test_a_still_and_its_words_stand_before_the_controls(monkeypatch):
     assert still == again and still["text/plain"] == WORDS
     assert f"<em>{WORDS}</em>" in still["text/html"]
     assert look()._repr_mimebundle_()["text/html"] in still["text/html"]
-    assert set(view) == {VIEW}
+    assert set(view) == {VIEW, "text/html"} and view["text/html"] == ""
 
 
 def test_the_still_is_the_picture_as_it_is_when_it_is_shown(monkeypatch):
@@ -197,16 +197,21 @@ def executed():
     return notebook
 
 
-def test_an_exported_page_has_a_still_and_a_sentence_where_the_slider_is(executed):
-    page = Text(HTMLExporter().from_notebook_node(executed)[0])
+@pytest.mark.parametrize("state", ["kept", "not kept"])
+def test_an_exported_page_has_a_still_and_a_sentence_where_the_slider_is(executed, state):
+    notebook = copy.deepcopy(executed)
+    if state == "not kept":
+        del notebook.metadata["widgets"]
+    page = Text(HTMLExporter().from_notebook_node(notebook)[0])
     assert "Controls: level 0 to 9. They move the picture" in page.words
     assert [(p["alt"], p["src"][:15]) for p in page.pictures] == [("level 5", "data:image/png;")]
 
 
 def test_the_normal_form_keeps_the_still_alone(executed):
     form = nbformat.reads(normal_form(copy.deepcopy(executed)), as_version=4)
-    (output,) = form.cells[2].outputs
-    assert set(output.data) == {"text/html", "text/plain"} and "<img" in output.data["text/html"]
+    still, nothing = form.cells[2].outputs
+    assert set(still.data) == {"text/html", "text/plain"} and "<img" in still.data["text/html"]
+    assert nothing.data == {"text/html": ""}
 
 
 def test_nbval_finds_the_normal_form_as_it_was(executed, tmp_path):

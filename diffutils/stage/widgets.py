@@ -135,7 +135,7 @@ class Scrub(ipywidgets.VBox):
         In one output the page of an export would choose the widget, which is blank there.
         """
         display({"text/plain": repr(self), "text/html": self.still()}, raw=True)
-        view = self._repr_mimebundle_()
+        view = self._repr_mimebundle_() | {"text/html": ""}  # where it is not known, nothing
         view.pop("text/plain", None)  # it has been said
         display(view, raw=True)
 
