@@ -1,4 +1,5 @@
-"""The lessons print the same on other machines: with other threads, instructions, folders, locales.
+"""The lessons print the same on other machines: with other threads, instructions, folders, locales;
+and they run as scripts, as students' copies, and in kernels that work in another folder.
 
 Each test runs one lesson again under nbval and takes 20 s to 3 minutes, all of them half an hour:
 
@@ -12,7 +13,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
+from build_notebooks import LANGUAGE
+from nbclient import NotebookClient
+from nbconvert.exporters import ScriptExporter
+
+from diffutils.stage.desk import lay_out
 
 ROOT = Path(__file__).parents[1]
 LESSONS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
@@ -26,7 +33,7 @@ MACHINES = {
 every_lesson = pytest.mark.parametrize("lesson", LESSONS)
 pytestmark = pytest.mark.skipif(
     "DIFFUTILS_SLOW_TESTS" not in os.environ,
-    reason="runs every lesson in seven surroundings; set DIFFUTILS_SLOW_TESTS=1",
+    reason="runs every lesson in ten surroundings; set DIFFUTILS_SLOW_TESTS=1",
 )
 
 
@@ -68,3 +75,41 @@ def test_a_lesson_prints_the_same_in_a_folder_with_spaces_and_foreign_letters(le
         (root / part).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / part, root / part)
     rerun(lesson, root=root, folder=root / "notebooks")
+
+
+@every_lesson
+def test_a_lesson_runs_as_a_script(lesson, tmp_path):
+    notebook = nbformat.read(ROOT / "notebooks" / lesson, as_version=4)
+    notebook.metadata.language_info = LANGUAGE
+    text, resources = ScriptExporter().from_notebook_node(notebook)
+    script = tmp_path / f"lesson{resources['output_extension']}"
+    script.write_text(text, encoding="utf-8")
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, script.name], cwd=tmp_path, env=environment,
+                          capture_output=True, text=True)  # fmt: skip
+    assert script.suffix == ".py" and done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.startswith("[setup] seed 0")
+
+
+def execute(path, folder, monkeypatch):
+    """Runs a notebook in a kernel that works in `folder`; an error in a cell is raised."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    notebook = nbformat.read(path, as_version=4)
+    where = {"metadata": {"path": str(folder)}}
+    NotebookClient(notebook, timeout=600, kernel_name="python3", resources=where).execute()
+    return "\n".join(output.get("text", "") for cell in notebook.cells
+                     for output in cell.get("outputs", []))  # fmt: skip
+
+
+@every_lesson
+def test_a_lesson_runs_in_a_kernel_that_works_elsewhere(lesson, tmp_path, monkeypatch):
+    told = execute(ROOT / "notebooks" / lesson, tmp_path, monkeypatch)
+    assert f"works in {tmp_path}" in told and "[order]" not in told
+
+
+@every_lesson
+def test_a_students_copy_of_a_lesson_runs(lesson, tmp_path, monkeypatch):
+    lay_out(tmp_path)
+    told = execute(tmp_path / lesson, tmp_path, monkeypatch)
+    assert "works in" not in told and "[order]" not in told

@@ -22,6 +22,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from diffutils.stage.desk import lay_out
+
 ROOT = Path(__file__).parents[2]
 FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -95,7 +97,7 @@ def watched(chrome, tmp_path):
 
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory):
-    """A folder with copies of the lessons and the diagrams, and a small executed notebook."""
+    """Copies of the lessons and the diagrams, a small executed notebook, a student's copies."""
     folder = tmp_path_factory.mktemp("workshop")
     for name in ("notebooks", "diagrams"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns(".*"))
@@ -107,6 +109,7 @@ def workshop(tmp_path_factory):
         for output in cell.outputs:
             output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     nbformat.write(notebook, folder / "notebooks" / "small.ipynb")
+    lay_out(folder / "my_lessons")
     return folder
 
 
@@ -125,7 +128,7 @@ def environment():
 
 @pytest.fixture(scope="module")
 def lab(workshop, tmp_path_factory):
-    """address(notebook): where a JupyterLab of our own shows that notebook."""
+    """address(notebook, folder): where a JupyterLab of our own shows that notebook."""
     own = tmp_path_factory.mktemp("jupyter")
     (own / "settings").mkdir()
     (own / "settings" / "overrides.json").write_text(json.dumps(OVERRIDES))
@@ -148,8 +151,8 @@ def lab(workshop, tmp_path_factory):
         )  # fmt: skip
         try:
             wait_for_server(server, port, own / "log")
-            yield lambda name: (
-                f"http://127.0.0.1:{port}/doc/tree/notebooks/{name}?token=sprites&reset"
+            yield lambda name, folder="notebooks": (
+                f"http://127.0.0.1:{port}/doc/tree/{folder}/{name}?token=sprites&reset"
             )
         finally:
             os.killpg(server.pid, signal.SIGTERM)

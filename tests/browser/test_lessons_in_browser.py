@@ -11,6 +11,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from diffutils.stage.desk import lay_out
+
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 LESSONS = [path.name for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
 slow = pytest.mark.skipif(
@@ -209,11 +211,52 @@ def test_run_all_and_every_control_works_in_jupyterlab(lab, watched, photograph,
     players, controls = drive_players(page), drive_scrubs(page)
     if name == "small.ipynb":
         assert (players, controls) == (1, 4)
+        stills = page.locator(".scrub-still")
+        assert stills.count() == 2, "the pictures that stand where no kernel is"
+        assert not stills.first.is_visible() and not stills.last.is_visible()
         drop_moves_that_pile_up(page)
     page.set_viewport_size({"width": 1920, "height": 1080})
     page.wait_for_timeout(500)
     show_whole(page, photograph, f"lab_{name[:-6]}")
     page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+
+
+def test_a_students_copy_shows_its_pictures_and_its_links_lead_to_other_copies(
+    lab, watched, photograph
+):
+    page = watched()
+    open_notebook(page, lab(LESSONS[0], "my_lessons"))
+    assert page.evaluate("() => jupyterapp.shell.currentWidget.content.widgets.length") > 20
+    assert page.locator(".jp-OutputArea-output").count() == 0, "predictions come before answers"
+    picture = page.locator(".jp-RenderedMarkdown img").first
+    picture.scroll_into_view_if_needed()
+    wait_for_change(page, lambda: picture.evaluate("i => i.complete && i.naturalWidth > 1"), False,
+                    "waiting for the picture of a copy")  # fmt: skip
+    link = page.locator(".jp-RenderedMarkdown a[href*='02_noising']").first
+    assert "my_lessons/02_noising.ipynb" in link.get_attribute("href")
+    photograph(page, "copy_01")
+
+
+@slow
+def test_a_students_copy_of_the_first_lesson_runs_from_top_to_bottom(
+    lab, workshop, watched, photograph
+):
+    page = watched()
+    open_notebook(page, lab(LESSONS[0], "my_lessons"))
+    run_all(page)
+    errors = page.evaluate(FOUND_ERRORS)
+    assert not errors, re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(errors))
+    assert page.evaluate(NOT_RUN) == 0
+    page.wait_for_timeout(1000)
+    show_whole(page, photograph, "copy_01_run")
+    drive_players(page)
+    assert drive_scrubs(page) >= 1
+    page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
+    page.wait_for_timeout(2000)
+    page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+    saved = nbformat.read(workshop / "my_lessons" / LESSONS[0], as_version=4)
+    assert any(cell.get("outputs") for cell in saved.cells)
+    assert lay_out(workshop / "my_lessons").made == [], "what was run is a copy as before"
 
 
 @pytest.mark.parametrize("name", TO_OPEN)
