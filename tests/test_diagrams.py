@@ -175,7 +175,9 @@ def test_samples_that_do_not_show_what_the_picture_says_are_not_drawn(
     mean = diagrams.world().mean(0)
     nearer = dataclasses.replace(run, x=mean + 0.999 * (run.x - mean))  # no more than by chance
     runs = {True: run, False: nearer}
-    monkeypatch.setattr(diagrams, "new_sprites", lambda inject_noise=True, kind="": runs[inject_noise])
+    monkeypatch.setattr(
+        diagrams, "new_sprites", lambda inject_noise=True, kind="": runs[inject_noise]
+    )
     with pytest.raises(RuntimeError, match="do not show what the picture says"):
         diagrams.sample_and_noise()
 
