@@ -2,7 +2,8 @@
 
 Without arguments it trains what comes with diffutils: forged sprites, all five classes, contexts
 dropped one time in ten. Under `accelerate launch -m diffutils.train`, or `torchrun`, the same
-command trains on one GPU, several, or several machines. What it writes is judged first, and says how it was judged.
+command trains on one GPU, several, or several machines. What it writes is judged, and says how it
+was judged.
 """
 
 import argparse
