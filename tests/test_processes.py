@@ -35,7 +35,7 @@ def start(options, folder, what, **environment):
 def finish(launcher):
     """What it said, at its end."""
     try:
-        said, _ = launcher.communicate(timeout=120)
+        said, _ = launcher.communicate(timeout=240)
     except subprocess.TimeoutExpired:
         launcher.kill()
         raise
