@@ -236,7 +236,12 @@ def check_network_input(where, x, t, c, n_context, weight):
             f"{where}: x has shape {tuple(x.shape)}; expected (B, 3, H, W) with H and W multiples "
             "of 8, such as 8, 16, 24 or 32"
         )
-    check_same_place(where, "x", x, "the network's weights", weight)
+    if weight.dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"{where}: the network's weights are {weight.dtype}; expected float32: "
+                        "nn_model.float(), under torch.autocast to multiply in half precision")
+    if (x.dtype, x.device) != (weight.dtype, weight.device):
+        raise TypeError(f"{where}: the network's weights are {weight.dtype} on {weight.device}, "
+                        f"but x is {x.dtype} on {x.device}; expected both alike")
     t = check_times(where, t, x).to(x.dtype).to(x.device)
     c = x.new_zeros(1, n_context) if c is None else c
     check_kind(where, "c", c, torch.Tensor)
@@ -259,3 +264,75 @@ def check_network_sizes(where, n_context, channels, hidden):
     if channels % 8:
         raise ValueError(f"{where}: channels is {channels}; expected a multiple of 8")
     check_count(where, "hidden", hidden, highest=2048)
+
+
+def check_budget(where, steps, seconds):
+    """A run's budget: at least one step, more than no time; None is none."""
+    if steps is not None:
+        check_count(where, "steps", steps)
+    if seconds is not None:
+        check_number(where, "seconds", seconds)
+        if seconds <= 0:
+            raise ValueError(f"{where}: seconds is {seconds}; expected more than 0")
+
+
+def check_surroundings(where, checkpoint, accelerator, batch_size):
+    """A path or None; an accelerator with a sprite or more for each process, or None."""
+    if checkpoint is not None:
+        check_path(where, "checkpoint", checkpoint)
+    if accelerator is None:
+        return
+    if not hasattr(accelerator, "prepare"):
+        raise TypeError(f"{where}: accelerator is a {type(accelerator).__name__}; "
+                        "expected accelerate.Accelerator")
+    if batch_size < accelerator.num_processes:
+        raise ValueError(f"{where}: batch_size is {batch_size} for {accelerator.num_processes} "
+                         "processes; expected at least one sprite for each")
+    if accelerator.gradient_accumulation_steps != 1 or accelerator.mixed_precision == "fp16":
+        raise ValueError(
+            f"{where}: accelerator gathers {accelerator.gradient_accumulation_steps} steps in "
+            f"{accelerator.mixed_precision}; expected 1 in 'no' or 'bf16'")
+
+
+def place_of(where, nn_model):
+    """The device and the dtype of the network's weights, float32 or float64."""
+    for parameter in nn_model.parameters():
+        if parameter.dtype not in (torch.float32, torch.float64):
+            raise TypeError(f"{where}: nn_model holds {parameter.dtype}; expected torch.float32: "
+                            "nn_model.float(), and bfloat16=True to multiply in half precision")
+        return parameter.device, parameter.dtype
+    raise ValueError(f"{where}: nn_model has no parameters to train")
+
+
+def check_data(where, x0, contexts, n_context):
+    """Sprites (N, 3, H, W) to learn from, float32 in [-1, 1], a row of contexts each or none."""
+    check_images(where, "x0", x0)
+    if len(x0) == 0 or x0.shape[1] != 3:
+        raise ValueError(f"{where}: x0 has shape {tuple(x0.shape)}; expected (N, 3, H, W), N >= 1")
+    if x0.dtype != torch.float32:
+        raise TypeError(f"{where}: x0 is {x0.dtype}; expected float32")
+    if not (x0.abs() <= 1).all():
+        raise ValueError(f"{where}: x0 reaches from {x0.min():.4g} to {x0.max():.4g}; "
+                         "expected [-1, 1]")
+    if contexts is not None:
+        check_kind(where, "contexts", contexts, torch.Tensor)
+        if not contexts.is_floating_point():
+            raise TypeError(f"{where}: contexts is {contexts.dtype}; expected floating point")
+        wrong = n_context is not None and contexts.shape[1:] != (n_context,)
+        if contexts.ndim != 2 or len(contexts) != len(x0) or 0 in contexts.shape or wrong:
+            raise ValueError(f"{where}: contexts has shape {tuple(contexts.shape)}; expected "
+                             f"({len(x0)}, {n_context or 'n_context'}), a row for each of x0")
+        check_floats(where, "contexts", contexts)
+        check_finite(where, "contexts", contexts)
+
+
+WRAPPERS = {"DataParallel": "module", "DistributedDataParallel": "module",
+            "AveragedModel": "module", "OptimizedModule": "_orig_mod"}
+
+
+def unwrap(nn_model, compiled=True):
+    """The network itself, out of torch's wrappers; with compiled=False a compiled one stays so."""
+    kinds = {kind: inside for kind, inside in WRAPPERS.items() if compiled or inside == "module"}
+    while (inside := kinds.get(type(nn_model).__name__)) and hasattr(nn_model, inside):
+        nn_model = getattr(nn_model, inside)
+    return nn_model

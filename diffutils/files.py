@@ -41,7 +41,7 @@ def checksum(tensors):
     digest = hashlib.sha256()
     for name in sorted(tensors):
         digest.update(name.encode())
-        digest.update(tensors[name].contiguous().numpy().tobytes())
+        digest.update(tensors[name].cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -12,14 +12,13 @@ from diffutils.expect import (
     check_count,
     check_finite,
     check_images,
-    check_kind,
     check_levels,
     check_numbers,
     check_same_place,
 )
 from diffutils.noising import perturb_input
 from diffutils.sampling import ask, check_context
-from diffutils.schedule import NoiseSchedule
+from diffutils.schedule import check_schedule
 
 
 @torch.no_grad()
@@ -33,7 +32,7 @@ def loss_by_level(nn_model, x0, levels, *, schedule, context=None, seed=0):
     seed       of the noise, which is the same at every level and for every model compared
     """
     check_callable("loss_by_level", "nn_model", nn_model)
-    check_kind("loss_by_level", "schedule", schedule, NoiseSchedule)
+    check_schedule("loss_by_level", nn_model, schedule)
     check_some("loss_by_level", "x0", x0)
     check_count("loss_by_level", "seed", seed, lowest=0, highest=2**63 - 1)
     levels = as_array("loss_by_level", "levels", levels)
@@ -43,7 +42,8 @@ def loss_by_level(nn_model, x0, levels, *, schedule, context=None, seed=0):
     for i in levels:
         check_levels("loss_by_level", "levels", i, x0, schedule.timesteps, lowest=1)
     context = check_context("loss_by_level", "x0", len(x0), context, None, x0.device)
-    noise = torch.randn(x0.shape, generator=torch.Generator().manual_seed(seed)).to(x0)
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(x0.shape, generator=generator, dtype=torch.float32).to(x0)
     losses = []
     for i in levels:
         x_t = perturb_input(x0, i, noise, schedule=schedule)

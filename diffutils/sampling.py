@@ -23,9 +23,10 @@ from diffutils.expect import (
     check_kind,
     check_like,
     check_number,
+    unwrap,
 )
 from diffutils.noising import check_arguments, check_signal, perturb_input, predict_x0, spread
-from diffutils.schedule import NoiseSchedule
+from diffutils.schedule import NoiseSchedule, check_schedule
 
 
 def denoise_add_noise(x, i, pred_noise, z, *, schedule):
@@ -166,7 +167,7 @@ def guess_noise(nn_model, x, i, *, schedule, context=None, guidance=None):
     """The network's guess at level i, guided by a context as `sample_ddpm` describes; like x."""
     where = "guess_noise"
     check_callable(where, "nn_model", nn_model)
-    check_kind(where, "schedule", schedule, NoiseSchedule)
+    check_schedule(where, nn_model, schedule)
     check_images(where, "x", x)
     check_count(where, "i", i, lowest=0, highest=schedule.timesteps)
     context = check_context(where, "x", len(x), context, guidance, x.device)
@@ -175,7 +176,9 @@ def guess_noise(nn_model, x, i, *, schedule, context=None, guidance=None):
 
 def ask(where, nn_model, x, i, schedule, context=None, guidance=None):
     """What `guess_noise` returns, from arguments that were checked; the answer is checked here."""
-    t = torch.tensor([i / schedule.timesteps], device=x.device)[:, None, None, None]
+    exact = torch.promote_types(x.dtype, torch.float32)
+    t = torch.tensor([i / schedule.timesteps], dtype=exact, device=x.device)[:, None, None, None]
+    nn_model = unwrap(nn_model, compiled=False)
 
     def guess(*c):
         eps = nn_model(x, t, *c)
@@ -198,7 +201,7 @@ def start(where, n_sample, device, nn_model, schedule, height, context, guidance
     if n_sample * 3 * height**2 > MOST_NUMBERS:
         raise ValueError(f"{where}: n_sample and height ask for more than {MOST_NUMBERS} numbers")
     check_callable(where, "nn_model", nn_model)
-    check_kind(where, "schedule", schedule, NoiseSchedule)
+    check_schedule(where, nn_model, schedule)
     check_kind(where, "progress", progress, bool)
     if generator is not None:
         check_kind(where, "generator", generator, torch.Generator)
@@ -207,6 +210,8 @@ def start(where, n_sample, device, nn_model, schedule, height, context, guidance
     device = check_device(where, device)
     context = check_context(where, "n_sample", n_sample, context, guidance, device)
     x = draw_noise((n_sample, 3, height, height), generator).to(device)
+    if any(p.dtype == torch.float64 for p in getattr(unwrap(nn_model), "parameters", list)()):
+        x, context = x.double(), None if context is None else context.double()
 
     def predict_noise(x, i):
         return ask(where, nn_model, x, i, schedule, context, guidance)
@@ -239,14 +244,14 @@ def check_context(where, name, count, context, guidance, device):
 def draw_noise(shape, generator):
     """N(0, 1) of this shape, on the generator's device or, without one, on the CPU."""
     device = generator.device if generator is not None else None
-    return torch.randn(shape, generator=generator, device=device)
+    return torch.randn(shape, generator=generator, device=device, dtype=torch.float32)
 
 
 def normal_like(x, generator):
     """N(0, 1) like x: fresh noise in the order of draws of the course's snippet."""
     if generator is None:
-        return torch.randn_like(x)
-    return draw_noise(x.shape, generator).to(x.device)
+        return torch.randn_like(x, dtype=torch.float32).to(x)
+    return draw_noise(x.shape, generator).to(x)
 
 
 def empty_trajectory(levels, x, schedule):

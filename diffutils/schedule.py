@@ -15,7 +15,7 @@ import math
 
 import torch
 
-from diffutils.expect import check_count, check_kind, check_number, check_numbers
+from diffutils.expect import check_count, check_kind, check_number, check_numbers, unwrap
 
 MOST_LEVELS = 10**6
 
@@ -52,6 +52,26 @@ class NoiseSchedule:
     def __repr__(self):
         signal = f"{self.terminal_signal:.4f}"
         return f"NoiseSchedule(timesteps={self.timesteps}, terminal_signal={signal})"
+
+
+def check_schedule(where, nn_model, schedule):
+    """`schedule` is the one that nn_model learned, by alpha_bar, where it says so itself."""
+    check_kind(where, "schedule", schedule, NoiseSchedule)
+    nn_model = unwrap(nn_model)
+    own = getattr(nn_model, "schedule", None)
+    if not isinstance(own, NoiseSchedule) or own is schedule:
+        return
+    if own.timesteps == schedule.timesteps:
+        i = int((own.alpha_bar - schedule.alpha_bar).abs().argmax())
+        ours, theirs = float(schedule.alpha_bar[i]), float(own.alpha_bar[i])
+        if torch.allclose(own.alpha_bar, schedule.alpha_bar, rtol=1e-6, atol=1e-9):
+            return
+        which = f"alpha_bar[{i}] is {ours:.6g} in the first, {theirs:.6g} in the second"
+    else:
+        which = f"{schedule.timesteps} levels and {own.timesteps}"
+    name = type(nn_model).__name__
+    raise ValueError(f"{where}: schedule is {schedule!r}, but nn_model knows {own!r} ({which}); "
+                     f"pass nn_model.schedule, or build the network with {name}(schedule=...)")
 
 
 def linear_schedule(timesteps=500, beta_start=1e-4, beta_end=0.02):

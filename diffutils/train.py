@@ -1,14 +1,16 @@
 """Trains a network for sampling sprites: `python -m diffutils.train`.
 
 Without arguments it trains what comes with diffutils: forged sprites, all five classes, contexts
-dropped one time in ten. Under `accelerate launch -m diffutils.train` the same command trains on
-one GPU, several, or several machines. What it writes is judged first, and says how it was judged.
+dropped one time in ten. Under `accelerate launch -m diffutils.train`, or `torchrun`, the same
+command trains on one GPU, several, or several machines. What it writes is judged, and says how it
+was judged.
 """
 
 import argparse
 import dataclasses
 import errno
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -17,6 +19,7 @@ import numpy as np
 import torch
 
 from diffutils.files import checksum
+from diffutils.interrupts import Terminated, termination_raised
 from diffutils.pixels import to_float, to_uint8
 from diffutils.sampling import sample_ddim, sample_ddpm
 from diffutils.schedule import linear_schedule
@@ -85,7 +88,7 @@ def main(arguments=None):
     options = parse(arguments)
     if options.judge:
         return judge_again(options)
-    accelerator = make_accelerator()
+    accelerator = make_accelerator(options.device)
     first = accelerator is None or accelerator.is_main_process
     sprites = forged(options.seed) if options.sprites is None else loaded(options.sprites,
                                                                          options.height)
@@ -96,12 +99,17 @@ def main(arguments=None):
               learning_rate=options.learning_rate,
               level_weights=WEIGHTS[kind_of("train", nn_model)], checkpoint=options.checkpoint,
               accelerator=accelerator, bfloat16=options.bfloat16)
+    told_to_end = False
     try:
-        train(run, options, show=first)
-    except KeyboardInterrupt:
+        with termination_raised():
+            train(run, options, show=first)
+    except KeyboardInterrupt as stop:
+        told_to_end = isinstance(stop, Terminated)
         print("stopped: keeping what was learned so far", file=sys.stderr)
     if first:
-        finish(run, sprites, schedule, options)
+        finish(run, sprites, schedule, options, judged=not told_to_end)
+    if told_to_end:
+        raise SystemExit(128 + signal.SIGTERM)
 
 
 def begin(n_context, options):
@@ -173,14 +181,23 @@ def draw(nn_model, schedule, n_sample, options, n=None, context=None):
     return torch.cat(parts)
 
 
-def finish(run, sprites, schedule, options):
-    """Judges the averaged network and writes it with its scores."""
+def finish(run, sprites, schedule, options, judged=True):
+    """Writes the averaged network, judges it, which takes minutes, and writes it with its scores.
+
+    judged   False where there is no time for it: SIGTERM is followed by worse within seconds
+    """
     scores = {"step": run.step, "seconds": round(run.seconds), "batch_size": run.batch_size}
     set_conviction(run.model, options.conviction)
-    if sprites.factors is not None and options.score:
-        scores |= measure(run.model, schedule, sprites.factors, options)
     command = "python -m diffutils.train " + " ".join(options.command)
-    write(run.model, command.strip(), sprites.checksum(), scores, options)
+    story = (command.strip(), sprites.checksum())
+    write(run.model, *story, scores, options)
+    if judged and sprites.factors is not None and options.score:
+        try:
+            scores |= measure(run.model, schedule, sprites.factors, options)
+        except KeyboardInterrupt:
+            print("stopped: what is written has not been judged", file=sys.stderr)
+        else:
+            write(run.model, *story, scores, options)
 
 
 def judge_again(options):
@@ -202,7 +219,7 @@ def write(nn_model, command, data_checksum, scores, options):
         save_weights(path, nn_model, scores=scores, dtype=torch.float16, **story)
     except OSError as error:  # better elsewhere than nowhere
         print(error, file=sys.stderr)
-        path = Path(tempfile.mkdtemp(prefix="diffutils-"), path.name)
+        options.output = path = Path(tempfile.mkdtemp(prefix="diffutils-"), path.name)
         save_weights(path, nn_model, scores=scores, dtype=torch.float16, **story)
     for name, value in scores.items():
         print(f"{name:32} {value}")
@@ -232,13 +249,14 @@ def measure(nn_model, schedule, training_factors, options):
     return scores
 
 
-def make_accelerator():
-    """accelerate's view of the devices where `accelerate launch` started this; None otherwise."""
-    if not any(name.startswith("ACCELERATE_") for name in os.environ):
+def make_accelerator(device=None):
+    """accelerate's view of the devices where it or torchrun started this; None otherwise."""
+    launched = "LOCAL_RANK" in os.environ and "WORLD_SIZE" in os.environ  # by torchrun
+    if not launched and not any(name.startswith("ACCELERATE_") for name in os.environ):
         return None
     from accelerate import Accelerator
 
-    return Accelerator()
+    return Accelerator(cpu=device == "cpu")
 
 
 def parse(arguments):

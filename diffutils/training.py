@@ -16,7 +16,6 @@ mean squared error, step (DDPM, arXiv 2006.11239, algorithm 1). What `fit` adds 
 - an average of the weights over the last tenth of the steps, which is what one samples from.
 """
 
-import json
 import math
 import time
 import warnings
@@ -28,19 +27,21 @@ import torch
 from torch.optim.adamw import adamw
 from torch.optim.swa_utils import AveragedModel
 
+from diffutils.checkpoints import resume, save_checkpoint, settings_of
 from diffutils.expect import (
+    check_budget,
     check_count,
-    check_finite,
-    check_floats,
-    check_images,
+    check_data,
     check_kind,
     check_number,
-    check_path,
+    check_surroundings,
+    place_of,
+    unwrap,
 )
-from diffutils.files import MAX_HEADER_BYTES, check_tensors, read_file, write_atomically
+from diffutils.interrupts import before_termination, interrupts_held
 from diffutils.noising import perturb_input
 from diffutils.pixels import to_float, to_uint8
-from diffutils.schedule import NoiseSchedule
+from diffutils.schedule import check_schedule
 
 BANDS = 5
 WARMUP_STEPS = 100
@@ -107,15 +108,14 @@ def fit(
     learning_rate   the highest of the run (AdamW)
     level_weights   how much the error at each level counts: bound_weights, min_snr_weights, or
                     another function of the schedule that returns (T + 1,) floats
-    checkpoint      a file: written at once, every 500 steps and at the end, and gone on from if it
-                    is there; with `steps`, a run gone on with ends bit-equal to one that was never
-                    stopped
+    checkpoint      a file: written at once, every 500 steps and when the loop is left, and gone on
+                    from if it is there and of the same run; with `steps`, a run gone on with ends
+                    bit-equal to one that was never stopped
     accelerator     accelerate.Accelerator for several devices: each takes its share of the batch
     bfloat16        multiply in bfloat16, weights and the network's last sums in float32: half as
                     fast again on a processor made for it, slower on any other
     Raises ValueError or TypeError naming the argument before any work is done, OSError where the
-    checkpoint cannot be written. Where that happens later, as when the disk fills up, the one
-    before stays as it is, a warning says so, and training goes on.
+    checkpoint cannot be written; later, as when the disk fills up, a warning says so instead.
     """
     return Run(nn_model, x0, schedule, contexts, steps, seconds, batch_size, seed,
                learning_rate, level_weights, checkpoint, accelerator, bfloat16)
@@ -127,34 +127,37 @@ class Run:
     def __init__(self, nn_model, x0, schedule, contexts, steps, seconds, batch_size, seed,
                  learning_rate, level_weights, checkpoint, accelerator, bfloat16):
         check_kind("fit", "nn_model", nn_model, torch.nn.Module)
-        check_kind("fit", "schedule", schedule, NoiseSchedule)
-        check_budget(steps, seconds)
+        check_schedule("fit", nn_model, schedule)
+        check_budget("fit", steps, seconds)
         check_count("fit", "batch_size", batch_size, highest=2**20)
         check_count("fit", "seed", seed, lowest=0, highest=2**63 - 1)
         check_number("fit", "learning_rate", learning_rate, 0, 100)
         check_kind("fit", "bfloat16", bfloat16, bool)
-        check_surroundings(checkpoint, accelerator)
-        self.draw = sprite_drawer(x0, contexts, getattr(nn_model, "n_context", None))
+        check_surroundings("fit", checkpoint, accelerator, batch_size)
+        plain = unwrap(nn_model)
+        self.draw = sprite_drawer(x0, contexts, getattr(plain, "n_context", None))
         self.schedule, self.steps, self.budget = schedule, steps, seconds
         self.batch_size, self.seed, self.learning_rate = batch_size, seed, learning_rate
         self.step, self.seconds, self.accelerator = 0, 0.0, accelerator
-        self.bfloat16 = bfloat16
+        self.bfloat16, self.process, self.processes = bfloat16, 0, 1
         self.generator = torch.Generator().manual_seed(seed)
         self.weight = level_weights(schedule)
-        if hasattr(nn_model, "learn_palette"):
-            x0, _ = self.draw(4096, torch.Generator().manual_seed(seed))
-            nn_model.learn_palette(frequent_colours(x0))
-        self.device = device_of(nn_model)
-        self.nn_model = nn_model
+        self.nn_model, (self.device, self.dtype) = nn_model, place_of("fit", plain)
+        if hasattr(plain, "learn_palette"):
+            some, _ = self.draw(4096, torch.Generator().manual_seed(seed))
+            plain.learn_palette(frequent_colours(some))
         if accelerator is not None:
             self.nn_model = accelerator.prepare(nn_model)
-            self.device = accelerator.device
-        self.optimizer = AdamW(nn_model)
-        self.averaged = AveragedModel(nn_model, multi_avg_fn=average_last_tenth)
+            self.device, self.processes = accelerator.device, accelerator.num_processes
+            self.process = accelerator.process_index
+        self.optimizer = AdamW(plain)
+        self.averaged = AveragedModel(plain, multi_avg_fn=average_last_tenth)
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
-        if self.checkpoint is not None and self.checkpoint.exists():
-            load_checkpoint(self.checkpoint, self)
-        self.save()
+        if self.checkpoint is not None:
+            self.settings = settings_of(self, x0, contexts)
+            resume(self.checkpoint, self)
+            self.save()
+        self.saved = self.step
 
     @property
     def model(self):
@@ -162,20 +165,36 @@ class Run:
         return self.averaged.module
 
     def __iter__(self):
-        while not self.finished():
-            start = time.perf_counter()
-            error, levels = self.train_step()
-            self.step += 1
-            self.seconds += self.agree(time.perf_counter() - start)
-            self.keep()
-            yield self.record(error, levels)
+        with before_termination(self.keep if self.checkpoint else None):
+            try:
+                while not self.finished():
+                    with interrupts_held() as signals:
+                        record = self.advance(signals)
+                    yield record
+            finally:  # however the loop is left, the checkpoint is of that moment
+                self.keep()
         self.let_go()
+
+    def advance(self, signals=()):
+        """One step, its clock and its record; a step that fails leaves the run as it was."""
+        start, before = time.perf_counter(), self.generator.get_state()
+        try:
+            error, levels = self.train_step()
+        except BaseException:
+            self.generator.set_state(before)
+            raise
+        self.step += 1
+        seconds, stop = self.agree(time.perf_counter() - start, len(signals))
+        self.seconds += seconds
+        if stop or self.step % CHECKPOINT_EVERY == 0 or self.finished():
+            self.keep()
+        return self.record(error, levels)
 
     def train_step(self):
         """One step of algorithm 1; returns the error (B,) of each image and its level (B,)."""
         x0, c = self.draw_batch()
         i = torch.randint(1, self.schedule.timesteps + 1, (len(x0),), generator=self.generator)
-        noise = torch.randn(x0.shape, generator=self.generator)
+        noise = torch.randn(x0.shape, generator=self.generator, dtype=torch.float32)
         x0, c, i, noise = self.share(x0, c, i, noise)
 
         x_t = perturb_input(x0, i, noise, schedule=self.schedule)
@@ -186,7 +205,7 @@ class Run:
         loss = (self.weight[i].to(error) * error).mean()
 
         self.nn_model.zero_grad()
-        self.backward(loss)
+        self.backward(loss, len(i))
         torch.nn.utils.clip_grad_norm_(self.nn_model.parameters(), 1.0)
         self.optimizer.step(self.rate())
         self.averaged.update_parameters(unwrap(self.nn_model))
@@ -196,30 +215,29 @@ class Run:
         """Sprites (B, 3, H, W) and their contexts, of which one in ten is replaced by zeros."""
         x0, c = self.draw(self.batch_size, self.generator)
         if c is not None:
-            kept = torch.rand(len(c), 1, generator=self.generator) >= CONTEXT_DROPOUT
-            c = c * kept
+            drawn = torch.rand(len(c), 1, dtype=torch.float32, generator=self.generator)
+            c = c * (drawn >= CONTEXT_DROPOUT)
         return x0, c
 
     def share(self, *batch):
         """This process's part of the batch, on its device; levels stay on the CPU, as tables do."""
-        first, count = 0, 1
-        if self.accelerator is not None:
-            first, count = self.accelerator.process_index, self.accelerator.num_processes
-        part = [None if b is None else b[first::count] for b in batch]
-        return [b if b is None or not b.is_floating_point() else b.to(self.device) for b in part]
+        part = [None if b is None else b[self.process :: self.processes] for b in batch]
+        return [b if b is None or not b.is_floating_point() else b.to(self.device, self.dtype)
+                for b in part]
 
-    def agree(self, seconds):
-        """The same for all processes, so that all end at the same step."""
+    def agree(self, *numbers):
+        """Their means over the processes, so that all end, and stop, at the same step."""
         if self.accelerator is None:
-            return seconds
-        seconds = torch.tensor(seconds, device=self.device)
-        return self.accelerator.reduce(seconds, reduction="mean").item()
+            return numbers
+        numbers = torch.tensor(numbers, dtype=torch.float32, device=self.device)
+        return self.accelerator.reduce(numbers, reduction="mean").tolist()
 
-    def backward(self, loss):
+    def backward(self, loss, n):
+        """The gradients of the mean over the batch, of which this process had n."""
         if self.accelerator is None:
             loss.backward()
-        else:
-            self.accelerator.backward(loss)
+        else:  # it takes the mean of the processes' gradients: a larger share counts for more
+            self.accelerator.backward(loss * (n * self.processes / self.batch_size))
 
     def progress(self):
         """How much of the budget is spent, 0 to 1; 0 forever where there is none."""
@@ -238,30 +256,37 @@ class Run:
 
     def record(self, error, levels):
         if self.accelerator is not None:
-            error = self.accelerator.gather(error)
-            levels = self.accelerator.gather(levels.to(self.device)).cpu()
+            error, levels = self.gather(error, levels)
         band = (levels - 1) * BANDS // self.schedule.timesteps
         bands = [error[band == b].mean().item() for b in range(BANDS)]
         rate = self.step * self.batch_size / self.seconds
         return Record(self.step, error.mean().item(), bands, rate, self.seconds)
 
+    def gather(self, error, levels):
+        """Those of all processes; a share that is short by one is filled up with level 0."""
+        pairs = torch.stack([error, levels.to(error)], dim=1)  # (b, 2)
+        largest = -(-self.batch_size // self.processes)
+        pairs = torch.nn.functional.pad(pairs, (0, 0, 0, largest - len(pairs)))
+        error, levels = self.accelerator.gather(pairs).cpu().T
+        return error[levels > 0], levels[levels > 0].long()
+
     def keep(self):
-        """Writes the checkpoint where one is due; training goes on if that is not possible."""
-        if self.step % CHECKPOINT_EVERY == 0 or self.finished():
-            try:
+        """Writes the checkpoint, if a step was made since; training goes on if it cannot be."""
+        try:
+            if self.step != self.saved:
                 self.save()
-            except OSError as error:
-                warnings.warn(f"fit: no checkpoint of step {self.step}: {error}", stacklevel=3)
+        except (OSError, ValueError) as error:
+            warnings.warn(f"fit: no checkpoint of step {self.step}: {error}", stacklevel=3)
 
     def let_go(self):
         """Frees what a next step would have needed: one gradient and two moments a weight."""
         self.nn_model.zero_grad()
-        self.optimizer = None
+        self.optimizer, self.saved = None, self.step
 
     def save(self):
-        first = self.accelerator is None or self.accelerator.is_main_process
-        if self.checkpoint is not None and first:
+        if self.checkpoint is not None and self.process == 0:
             save_checkpoint(self.checkpoint, self)
+        self.saved = self.step
 
 
 class AdamW:
@@ -289,30 +314,6 @@ class AdamW:
               amsgrad=False, maximize=False, fused=True)
 
 
-def check_budget(steps, seconds):
-    if steps is not None:
-        check_count("fit", "steps", steps)
-    if seconds is not None:
-        check_number("fit", "seconds", seconds)
-        if seconds <= 0:
-            raise ValueError(f"fit: seconds is {seconds}; expected more than 0")
-
-
-def check_surroundings(checkpoint, accelerator):
-    if checkpoint is not None:
-        check_path("fit", "checkpoint", checkpoint)
-    if accelerator is not None and not hasattr(accelerator, "prepare"):
-        raise TypeError(f"fit: accelerator is a {type(accelerator).__name__}; "
-                        "expected accelerate.Accelerator")
-
-
-def device_of(nn_model):
-    """Where the network's first parameter is."""
-    for parameter in nn_model.parameters():
-        return parameter.device
-    raise ValueError("fit: nn_model has no parameters to train")
-
-
 def sprite_drawer(x0, contexts, n_context):
     """The function draw(n, generator) for a fixed set of sprites: n of them, with replacement.
 
@@ -322,23 +323,7 @@ def sprite_drawer(x0, contexts, n_context):
         if contexts is not None:
             raise ValueError("fit: contexts is given, but x0 is a function that returns its own")
         return x0
-    check_images("fit", "x0", x0)
-    if len(x0) == 0 or x0.shape[1] != 3:
-        raise ValueError(f"fit: x0 has shape {tuple(x0.shape)}; expected (N, 3, H, W), N >= 1")
-    if x0.dtype != torch.float32:
-        raise TypeError(f"fit: x0 is {x0.dtype}; expected float32")
-    if not (x0.abs() <= 1).all():
-        raise ValueError(f"fit: x0 reaches from {x0.min():.4g} to {x0.max():.4g}; expected [-1, 1]")
-    if contexts is not None:
-        check_kind("fit", "contexts", contexts, torch.Tensor)
-        if not contexts.is_floating_point():
-            raise TypeError(f"fit: contexts is {contexts.dtype}; expected floating point")
-        wrong = n_context is not None and contexts.shape[1:] != (n_context,)
-        if contexts.ndim != 2 or len(contexts) != len(x0) or 0 in contexts.shape or wrong:
-            raise ValueError(f"fit: contexts has shape {tuple(contexts.shape)}; expected "
-                             f"({len(x0)}, {n_context or 'n_context'}), a row for each of x0")
-        check_floats("fit", "contexts", contexts)
-        check_finite("fit", "contexts", contexts)
+    check_data("fit", x0, contexts, n_context)
 
     def draw(n, generator):
         rows = torch.randint(len(x0), (n,), generator=generator)
@@ -363,54 +348,3 @@ def frequent_colours(x0):
 def average_last_tenth(averaged, current, count):
     """The running mean of the weights, the newest counting 10 / (n + 10) (arXiv 2312.02696)."""
     torch._foreach_lerp_(averaged, current, 10 / (float(count) + 10))
-
-
-def unwrap(nn_model):
-    return getattr(nn_model, "module", nn_model)
-
-
-CHECKPOINT = "diffutils-checkpoint-1"
-
-
-def save_checkpoint(path, run):
-    """All of a run's state: weights, their average, the optimizer's moments, the generator."""
-    tensors = {f"state.{k}": v.contiguous() for k, v in run_state(run).items()}
-    tensors["generator"] = run.generator.get_state()
-    settings = {"step": str(run.step), "seconds": repr(run.seconds), "run": run_settings(run)}
-    write_atomically(path, tensors, {"format": CHECKPOINT, **settings})
-
-
-def load_checkpoint(path, run):
-    """Puts a run back where it was; ValueError where the file belongs to another run."""
-    state = run_state(run)
-    expected = {f"state.{k}": v for k, v in state.items()}
-    expected["generator"] = run.generator.get_state()
-    most = 2 * sum(tensor.nbytes for tensor in expected.values()) + MAX_HEADER_BYTES
-    tensors, metadata = read_file("fit", path, CHECKPOINT, most)
-    if metadata.get("run") != run_settings(run):
-        raise ValueError(f"fit: checkpoint {path} belongs to a run with {metadata.get('run')}; "
-                         f"this one has {run_settings(run)}")
-    check_tensors("fit", path, tensors, expected)
-    try:
-        run.step, run.seconds = int(metadata["step"]), float(metadata["seconds"])
-        run.generator.set_state(tensors["generator"])
-    except (KeyError, ValueError, RuntimeError) as error:
-        raise ValueError(f"fit: checkpoint {path} tells no step, seconds and random state "
-                         f"({error!r})") from error
-    for name, tensor in state.items():
-        tensor.copy_(tensors[f"state.{name}"])
-
-
-def run_settings(run):
-    return json.dumps({"steps": run.steps, "batch_size": run.batch_size, "seed": run.seed,
-                       "learning_rate": run.learning_rate})
-
-
-def run_state(run):
-    """Every tensor that a step changes, by name."""
-    nn_model = unwrap(run.nn_model)
-    state = {f"nn_model.{k}": v.detach() for k, v in nn_model.state_dict().items()}
-    state |= {f"averaged.{k}": v.detach() for k, v in run.averaged.state_dict().items()}
-    for name, moments in run.optimizer.moments.items():
-        state |= {f"optimizer.{name}.{k}": v for k, v in moments.items()}
-    return state

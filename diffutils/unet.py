@@ -1,9 +1,9 @@
 """The network: a U-Net that guesses the noise in a noisy picture, eps = nn_model(x, t, c).
 
 `ContextUnet` is a U-Net as the field knows it (arXiv 1505.04597): convolutions that look at
-neighbours, down to half the size and half again, and up again past the maps kept on the way down,
-the skips. Level and context come in through scale and shift (2105.05233). It knows of no palette
-and no place by heart: what it can do to a sword on the left it can do to a sword on the right.
+neighbours, down to half the size and half again, and up past the maps kept on the way, the skips.
+Level and context come in through scale and shift (2105.05233). It knows no palette and no place by
+heart: what it can do to a sword on the left it can do to a sword on the right.
 """
 
 import torch
@@ -56,14 +56,12 @@ class ContextUnet(nn.Module):
         """
         t, c = check_network_input("ContextUnet", x, t, c, self.n_context, self.leave.weight)
         e = self.embed(t, c)  # (B, 192)
-        h0 = self.enter(pixel_unshuffle(x, 2))  # blocks of 2x2 pixels: (B, 48, 8, 8)
-        h1 = self.down1(h0, e)
+        h1 = self.down1(self.enter(pixel_unshuffle(x, 2)), e)  # of 2x2 pixels: (B, 48, 8, 8)
         h2 = self.down2(self.shrink1(h1), e)  # (B, 96, 4, 4)
         m = self.middle(self.shrink2(h2), e)  # (B, 96, 2, 2)
         u = self.up2(torch.cat([self.grow2(m), h2], dim=1), e)  # (B, 96, 4, 4), past a skip
         u = self.up1(torch.cat([self.grow1(u), h1], dim=1), e)  # (B, 48, 8, 8), past a skip
-        eps = self.leave(silu(self.norm(u)))  # it predicts the noise itself
-        return pixel_shuffle(eps, 2).to(x)
+        return pixel_shuffle(self.leave(silu(self.norm(u))), 2).to(x)  # the noise itself
 
     def get_extra_state(self):  # the schedule goes where `state_dict` goes
         return self.schedule.beta[1:]

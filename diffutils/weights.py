@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from diffutils.expect import check_choice, check_finite, check_kind, check_path
+from diffutils.expect import check_choice, check_finite, check_kind, check_path, unwrap
 from diffutils.files import check_tensors, checksum, read_file, write_atomically
 from diffutils.schedule import NoiseSchedule
 from diffutils.unet import ContextUnet
@@ -34,7 +34,7 @@ def save_weights(path, nn_model, *, command="", data_checksum="", scores=None, d
     Raises OSError naming the file where it cannot be written; what was there before stays there.
     """
     check_path("save_weights", "path", path)
-    kind = kind_of("save_weights", nn_model)
+    kind, nn_model = kind_of("save_weights", nn_model), unwrap(nn_model)
     check_kind("save_weights", "command", command, str)
     check_kind("save_weights", "data_checksum", data_checksum, str)
     if dtype not in (torch.float32, torch.float16):
@@ -58,6 +58,7 @@ def save_weights(path, nn_model, *, command="", data_checksum="", scores=None, d
 
 def kind_of(where, nn_model):
     """The name of a network's kind, "plain" or "palette"; TypeError for anything else."""
+    nn_model = unwrap(nn_model)
     for kind, network in KINDS.items():
         if type(nn_model) is network:
             return kind
@@ -132,7 +133,7 @@ def build(path, metadata):
         config = json.loads(metadata["config"])
         with torch.device("cpu"):
             schedule = NoiseSchedule(config.pop("beta"))
-        return KINDS[metadata["kind"]](**config, schedule=schedule)
+        return KINDS[metadata["kind"]](**config, schedule=schedule).float()
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ValueError(f"load_weights: {path}: its config describes no network that can be "
                          f"built ({error})") from error

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save
 
-from diffutils import linear_schedule, training
+from diffutils import files, linear_schedule, training
 from diffutils.votes import PaletteUnet
 
 STEPS = 12
@@ -56,7 +56,7 @@ def writer(death):
 def train(checkpoint, death, pipe):
     """What the child does; tells the parent every step that it has finished."""
     training.CHECKPOINT_EVERY = 1
-    training.save_file = writer(death)
+    files.save_file = writer(death)
     for record in tiny_run(checkpoint):
         os.write(pipe, bytes([record.step]))
     while True:  # a late kill is a kill after the end

@@ -15,7 +15,7 @@ FLOORS = {  # ground < sprites < subject < stage < doors; in a wing each module 
     "expect": 0, "interrupts": 0, "memory": 0, "pixels": 0.5,
     "sprites": 1,
     "schedule": 2, "noising": 3, "unet": 4, "votes": 5, "ideal": 4, "grammar": 4,
-    "sampling": 5, "files": 5, "weights": 6, "training": 6, "measure": 6,
+    "sampling": 5, "files": 5, "checkpoints": 5.5, "weights": 6, "training": 6, "measure": 6,
     "stage.desk": 7, "stage.reference": 7, "stage.checks": 7, "stage.figures": 7.5,
     "stage.order": 7.5,
     "stage.player": 8, "stage.diagrams": 8, "stage.widgets": 8, "stage.lesson": 8,

@@ -1,11 +1,13 @@
 """Training does what it says, ends the same after any interruption, and files are safe to load."""
 
+import contextlib
 import copy
 import dataclasses
 import json
 import os
 import pickle
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -13,8 +15,17 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch.optim.swa_utils import AveragedModel
 
-from diffutils import NoiseSchedule, linear_schedule, sample_ddim, train
+from diffutils import (
+    NoiseSchedule,
+    cosine_schedule,
+    guess_noise,
+    linear_schedule,
+    sample_ddim,
+    sample_ddpm,
+    train,
+)
 from diffutils.grammar import GrammarDenoiser
 from diffutils.measure import loss_by_level
 from diffutils.pixels import to_float
@@ -25,7 +36,9 @@ from diffutils.training import (
     bound_weights,
     fit,
     frequent_colours,
+    min_snr_weights,
 )
+from diffutils.unet import ContextUnet
 from diffutils.votes import PaletteUnet
 from diffutils.weights import (
     load_pretrained,
@@ -59,6 +72,12 @@ def small_run(nn_model=None, **changed):
 def equal(one, other):
     pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
     return all(torch.equal(a, b) for a, b in pairs)
+
+
+def equal_weights(one, other):
+    """All but what a network knows besides: schedule and conviction."""
+    one, other = dict(one.named_parameters()), dict(other.named_parameters())
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
 
 
 # --- the run ---------------------------------------------------------------------------------
@@ -380,10 +399,10 @@ def test_a_resumed_run_ends_bit_equal(tmp_path, monkeypatch):
     whole = small_run()
     for _ in whole:
         pass
-    for record in small_run(checkpoint=tmp_path / "run"):
-        if record.step == 3:
-            break  # the last checkpoint is at step 2
-    resumed = small_run(small_network(seed=9), checkpoint=tmp_path / "run")
+    left = iter(small_run(checkpoint=tmp_path / "run"))
+    assert [next(left).step for _ in range(3)] == [1, 2, 3]  # the last checkpoint is at step 2
+    shutil.copy(tmp_path / "run", tmp_path / "copy")
+    resumed = small_run(small_network(seed=9), checkpoint=tmp_path / "copy")
     assert resumed.step == 2
     for _ in resumed:
         pass
@@ -558,7 +577,7 @@ def test_a_write_that_fails_leaves_nothing_behind(saved, monkeypatch):
     def fail(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr("diffutils.training.os.replace", fail)
+    monkeypatch.setattr("diffutils.files.os.replace", fail)
     with pytest.raises(OSError, match="disk full"):
         save_weights(path, nn_model, command="again")
     assert path.read_bytes() == before
@@ -659,8 +678,9 @@ def test_training_goes_on_from_weights_that_are_there(saved, tmp_path):
     result = command(*given)
     assert result.returncode == 0, result.stderr
     more, _ = load_weights(output)
-    for name, tensor in nn_model.state_dict().items():
-        torch.testing.assert_close(more.state_dict()[name], tensor, rtol=1e-3, atol=1e-5)
+    assert torch.equal(more.palette, nn_model.palette)
+    for one, other in zip(more.parameters(), nn_model.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
 
 
 def test_a_path_to_sprites_that_is_not_there_is_named(tmp_path):
@@ -692,7 +712,7 @@ def test_the_command_trains_on_forged_sprites_and_scores_can_be_measured_anew(
     assert other["scores"]["ddim_25_flawless"].endswith("of 3") and other["scores"]["step"] == 2
     assert (other["config"]["conviction"], one["config"]["conviction"]) == (1.5, 20)
     assert other["command"] == one["command"]
-    assert equal(load_weights(first)[0], load_weights(again)[0])
+    assert equal_weights(load_weights(first)[0], load_weights(again)[0])
     with pytest.raises(SystemExit, match="not trained on the sprites of --seed 1"):
         run_command("--judge", first, "--seed", 1, "--output", again)
 
@@ -729,21 +749,6 @@ def test_classes_of_any_size_are_drawn_equally_often(generator):
     assert torch.equal(x0[:, 0, 0, 0], c[:, 1] * 2 - 1)
 
 
-TWO_PROCESSES = """
-import json, sys, torch
-sys.path[:0] = {path!r}
-torch.set_num_threads(1)
-import test_training
-from accelerate import Accelerator
-accelerator = Accelerator(cpu=True)
-run = test_training.small_run(accelerator=accelerator)
-losses = [record.loss for record in run]
-if accelerator.is_main_process:
-    torch.save((losses, run.model.state_dict()), {output!r})
-accelerator.end_training()
-"""
-
-
 @pytest.fixture
 def accelerator(monkeypatch):
     """What `accelerate launch --cpu` gives to a single process; nothing of it is left behind."""
@@ -763,21 +768,304 @@ def test_one_process_under_accelerate_trains_as_without(accelerator, monkeypatch
     assert train.make_accelerator() is None
 
 
-def test_several_processes_train_like_one(tmp_path):
-    """The same data in the same order, the same losses and weights within float error."""
+# --- a checkpoint is of its run, and of the moment -----------------------------------------------
+
+
+def told(path):
+    """What the metadata of a file say."""
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        return file.metadata()
+
+
+def other_squares(x0):
+    return torch.cat([x0[1:], -x0[:1]])
+
+
+@pytest.mark.parametrize("changed, word", [
+    ({"x0": other_squares}, "sprites"),
+    ({"x0": lambda x0: x0[..., :8, :8].contiguous()}, "height"),
+    ({"contexts": squares()[1].flip(0)}, "contexts"),
+    ({"contexts": None}, "contexts"),
+    ({"bfloat16": True}, "multiplied in bfloat16"),
+    ({"level_weights": min_snr_weights}, "level_weights"),
+    ({"nn_model": PaletteUnet(channels=8, hidden=8)}, r"channels=16.*channels=8"),
+    ({"nn_model": ContextUnet(channels=16, hidden=8)}, "PaletteUnet.*ContextUnet"),
+    ({"batch_size": 9}, "batch_size"),
+])
+def test_a_checkpoint_of_a_run_that_differs_is_refused_naming_it(tmp_path, changed, word):
+    path = tmp_path / "run"
+    for _ in small_run(checkpoint=path, steps=2):
+        pass
+    before, (x0, contexts) = path.read_bytes(), squares()
+    x0 = changed.get("x0", torch.Tensor)(x0) if "x0" in changed else x0
+    arguments = {"schedule": SCHEDULE, "contexts": contexts, "steps": 2, "batch_size": 8}
+    arguments |= {name: value for name, value in changed.items() if name not in ("x0", "nn_model")}
+    with pytest.raises(ValueError, match=f"fit: checkpoint .* belongs to a run with .*{word}"):
+        fit(changed.get("nn_model") or small_network(), x0, checkpoint=path, **arguments)
+    assert path.read_bytes() == before
+
+
+def test_a_checkpoint_of_another_schedule_or_precision_is_refused(tmp_path):
+    for _ in small_run(checkpoint=tmp_path / "run", steps=2):
+        pass
+    bent = PaletteUnet(channels=16, hidden=8, schedule=cosine_schedule())
+    with pytest.raises(ValueError, match="timesteps=500.* this one has .*timesteps=500"):
+        small_run(bent, schedule=cosine_schedule(), checkpoint=tmp_path / "run", steps=2)
+    with pytest.raises(ValueError, match="torch.float32.* this one has .*torch.float64"):
+        small_run(small_network().double(), checkpoint=tmp_path / "run", steps=2)
+
+
+def test_functions_that_draw_are_known_by_what_they_draw(tmp_path):
+    x0, _ = squares()
+
+    def drawer(x0):
+        return lambda n, generator: (x0[torch.randint(len(x0), (n,), generator=generator)], None)
+
+    def run(draw):
+        return fit(small_network(), draw, schedule=SCHEDULE, steps=2, batch_size=4,
+                   checkpoint=tmp_path / "run")
+
+    list(run(drawer(x0)))
+    assert run(drawer(x0)).finished()
+    with pytest.raises(ValueError, match="belongs to a run with .*sprites"):
+        run(drawer(other_squares(x0)))
+
+
+def test_numbers_of_numpy_go_into_a_checkpoint(tmp_path):
+    for _ in small_run(checkpoint=tmp_path / "run", steps=np.int64(1), batch_size=np.int32(4)):
+        pass
+    assert json.loads(told(tmp_path / "run")["run"])["batch_size"] == 4
+
+
+def test_weights_that_are_no_numbers_are_never_in_a_checkpoint(tmp_path):
+    run = small_run(checkpoint=tmp_path / "run", steps=3)
+    with pytest.warns(UserWarning, match="no checkpoint of step 2: .* not finite"):
+        for record in run:
+            if record.step == 1:
+                run.nn_model.enter.bias.data.fill_(torch.nan)
+                run.saved = 1
+                next(steps := iter(run))
+                steps.close()
+                break
+    assert int(told(tmp_path / "run")["step"]) == 0
+    assert small_run(checkpoint=tmp_path / "run", steps=3).step == 0
+
+
+@pytest.mark.parametrize("how", ["break", "an error in the loop", "the stop button in a step"])
+def test_however_a_loop_is_left_the_checkpoint_is_of_that_moment(tmp_path, how):
+    whole, path = small_run(steps=6), tmp_path / "run"
+    list(whole)
+    run = small_run(checkpoint=path)
+    draw = run.draw
+
+    def stopped(n, generator):
+        if how.startswith("the stop") and run.step == 2:
+            signal.raise_signal(signal.SIGINT)
+        return draw(n, generator)
+
+    run.draw = stopped
+    with contextlib.suppress(KeyboardInterrupt, ArithmeticError):
+        for record in run:
+            if record.step == 3 and how == "break":
+                break
+            if record.step == 3:
+                raise ArithmeticError
+    assert int(told(path)["step"]) == run.step == 3
+    resumed = small_run(small_network(seed=9), checkpoint=path)
+    assert resumed.step == 3
+    list(resumed)
+    assert equal(whole.model, resumed.model)
+
+
+def test_a_step_that_fails_changes_nothing(tmp_path):
+    whole, run = small_run(), small_run(checkpoint=tmp_path / "run")
+    list(whole)
+    share, fail = run.share, [True]
+
+    def failing(*batch):
+        if run.step == 2 and fail.pop() if fail else False:
+            raise MemoryError
+        return share(*batch)
+
+    run.share = failing
+    with pytest.raises(MemoryError):
+        list(run)
+    assert int(told(tmp_path / "run")["step"]) == 2
+    list(run)
+    assert equal(whole.model, run.model)
+
+
+def test_sigterm_in_a_loop_ends_the_process_with_the_checkpoint_of_that_moment(tmp_path):
     path = [os.path.dirname(__file__), os.path.dirname(os.path.dirname(__file__))]
-    script = tmp_path / "run.py"
-    output = str(tmp_path / "result")
-    script.write_text(TWO_PROCESSES.format(path=path, output=output))
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes",
-              "2", "--num_machines", "1", "--mixed_precision", "no",
-              "--dynamo_backend", "no", "--main_process_port", "0"]
-    result = subprocess.run([*launch, str(script)], capture_output=True, text=True, timeout=300,
-                            env=os.environ | {"OMP_NUM_THREADS": "1"})
-    assert result.returncode == 0, result.stderr
-    losses, weights = torch.load(output, weights_only=True)
-    alone = small_run()
-    expected = [record.loss for record in alone]
-    np.testing.assert_allclose(losses, expected, rtol=2e-4)
-    for name, tensor in alone.model.state_dict().items():
-        torch.testing.assert_close(weights[name], tensor, rtol=1e-3, atol=2e-4)
+    code = KILLED.format(path=path, checkpoint=str(tmp_path / "run")).replace(
+        "CHECKPOINT_EVERY = 1", "CHECKPOINT_EVERY = 10**9")
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        for _ in range(4):
+            assert process.stdout.readline()
+        process.terminate()
+        last = process.stdout.read().split()
+    assert process.returncode == -signal.SIGTERM
+    assert int(told(tmp_path / "run")["step"]) >= int([b"4", *last][-1])
+
+
+def test_a_command_that_is_told_to_end_keeps_weights_and_checkpoint_and_judges_nothing(
+    tmp_path, small_world, monkeypatch, capsys
+):
+    def stop(run, options, show):
+        for record in run:
+            if record.step == 3:
+                signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(train, "train", stop)
+    with pytest.raises(SystemExit) as ended:
+        run_command("--steps", 9, "--batch-size", 4, "--checkpoint", tmp_path / "run",
+                    "--output", tmp_path / "own")
+    assert ended.value.code == 143 and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    scores = weights_metadata(tmp_path / "own")["scores"]
+    assert scores["step"] == 3 and not any("flawless" in name for name in scores)
+    assert int(told(tmp_path / "run")["step"]) == 3
+
+
+def test_weights_are_written_before_they_are_judged(tmp_path, small_world, monkeypatch, capsys):
+    def measure(*_):
+        assert weights_metadata(tmp_path / "own")["scores"]["step"] == 1
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "measure", measure)
+    run_command("--steps", 1, "--batch-size", 4, "--output", tmp_path / "own")
+    assert load_weights(tmp_path / "own") and "has not been judged" in capsys.readouterr().err
+
+
+# --- a network knows its schedule; wrappers and other precisions ----------------------------------
+
+
+both = pytest.mark.parametrize("kind", [ContextUnet, PaletteUnet])
+
+
+@both
+def test_another_schedule_than_the_networks_is_refused_everywhere(kind):
+    nn_model, x0 = kind(channels=8, hidden=8), torch.zeros(2, 3, 8, 8)
+    plain = torch.nn.DataParallel(nn_model)
+    for other in (cosine_schedule(), linear_schedule(25), linear_schedule(beta_end=0.0201)):
+        for network in (nn_model, plain):
+            given = {"nn_model": network, "schedule": other}
+            words = rf"schedule is NoiseSchedule.*{kind.__name__}\(schedule=...\)"
+            for call in (
+                lambda given=given: fit(x0=x0, **given),
+                lambda given=given: sample_ddim(1, n=2, height=8, progress=False, **given),
+                lambda given=given: sample_ddpm(1, height=8, progress=False, **given),
+                lambda given=given: guess_noise(x=x0, i=3, **given),
+                lambda given=given: loss_by_level(x0=x0, levels=[3], **given),
+            ):
+                with pytest.raises(ValueError, match=words):
+                    call()
+
+
+@both
+def test_an_equal_schedule_and_a_callable_that_knows_none_are_taken(kind):
+    nn_model = kind(channels=8, hidden=8)
+    given = {"n": 2, "height": 8, "progress": False}
+    sample_ddim(1, nn_model=nn_model, schedule=linear_schedule(), **given)
+    sample_ddim(1, nn_model=lambda x, t: nn_model(x, t), schedule=cosine_schedule(), **given)
+
+
+@both
+def test_what_changes_the_answer_is_in_the_state(kind):
+    torch.manual_seed(0)
+    one, other = kind(channels=8, hidden=8, schedule=linear_schedule(20, 0.002, 0.3)), \
+        kind(channels=8, hidden=8)
+    with torch.no_grad():
+        for parameter in one.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    one.conviction = 3.0
+    other.load_state_dict(one.state_dict())
+    x, t = torch.randn(2, 3, 8, 8), torch.tensor([0.2, 1.0])
+    assert torch.equal(one(x, t), other(x, t))
+    assert torch.equal(one.schedule.alpha_bar, other.schedule.alpha_bar)
+    assert kind is ContextUnet or other.conviction == 3
+
+
+class OptimizedModule(torch.nn.Module):
+    """What torch.compile gives, by name; its own takes ten seconds to import."""
+
+    def __init__(self, nn_model):
+        super().__init__()
+        self._orig_mod = nn_model
+
+    def forward(self, *arguments):
+        return self._orig_mod(*arguments)
+
+
+@pytest.mark.parametrize("wrap", [
+    torch.nn.DataParallel, AveragedModel, OptimizedModule,
+    lambda nn_model: torch.nn.DataParallel(OptimizedModule(nn_model)),
+])
+def test_wrapped_networks_train_sample_and_are_saved(wrap, tmp_path):
+    nn_model = small_network()
+    wrapped, straight = wrap(nn_model), small_run()
+    if wrap is AveragedModel:
+        nn_model = wrapped.module  # a copy
+    run = small_run(wrapped, checkpoint=tmp_path / "run")
+    assert [r.loss for r in run] == [r.loss for r in straight]
+    assert equal(run.model, straight.model)
+    given = {"n": 2, "height": 8, "progress": False, "schedule": SCHEDULE}
+    one, other = (sample_ddim(1, nn_model=each, generator=torch.Generator().manual_seed(0),
+                              **given)[0] for each in (wrapped, nn_model))
+    assert torch.equal(one, other)
+    save_weights(tmp_path / "own", wrapped)
+    assert equal(load_weights(tmp_path / "own")[0], nn_model)
+
+
+@both
+def test_a_network_in_float64_trains_and_samples_in_float64(kind):
+    nn_model = kind(channels=8, hidden=8).double()
+    run = fit(nn_model, squares()[0], schedule=SCHEDULE, steps=2, batch_size=4)
+    same = fit(kind(channels=8, hidden=8), squares()[0], schedule=SCHEDULE, steps=2, batch_size=4)
+    for one, other in zip(run, same, strict=True):
+        assert one.loss == pytest.approx(other.loss, rel=0.2)
+    samples, trajectory = sample_ddpm(2, nn_model=run.model, schedule=SCHEDULE, height=8,
+                                      context=torch.eye(5)[:2], guidance=2, progress=False)
+    assert samples.dtype == trajectory.x.dtype == torch.float64 and samples.isfinite().all()
+
+
+@both
+@pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
+def test_a_network_in_half_precision_is_told_so_by_its_own_name(kind, half):
+    nn_model, x0 = kind(channels=8, hidden=8).to(half), torch.zeros(2, 3, 8, 8)
+    for call in (
+        lambda: fit(nn_model, x0, schedule=SCHEDULE),
+        lambda: sample_ddim(1, n=2, nn_model=nn_model, schedule=SCHEDULE, progress=False),
+        lambda: nn_model(x0.to(half), torch.tensor(0.5)),
+        lambda: guess_noise(nn_model, x0, 3, schedule=SCHEDULE),
+    ):
+        with pytest.raises(TypeError, match=rf"network|nn_model.* {half}.*nn_model.float\(\)"):
+            call()
+
+
+@both
+def test_another_default_dtype_changes_no_sprite(kind, tmp_path):
+    save_weights(tmp_path / "own", kind(channels=8, hidden=8))
+
+    def draw():
+        nn_model, schedule = load_weights(tmp_path / "own")
+        assert next(nn_model.parameters()).dtype == torch.float32
+        list(fit(nn_model, squares()[0], schedule=schedule, steps=2, batch_size=4))
+        return sample_ddim(1, n=2, nn_model=nn_model, schedule=schedule, progress=False,
+                           generator=torch.Generator().manual_seed(0))[0]
+
+    before = draw()
+    torch.set_default_dtype(torch.float64)
+    try:
+        after = draw()
+        list(fit(kind(channels=8, hidden=8), squares()[0], schedule=SCHEDULE, steps=2))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-4)
+
+
+def test_an_accelerator_that_gathers_steps_is_refused(accelerator):
+    accelerator.gradient_accumulation_steps = 2
+    with pytest.raises(ValueError, match="accelerator gathers 2 steps"):
+        small_run(accelerator=accelerator)

@@ -18,6 +18,7 @@ TESTS = {
     "diffutils/unet.py": "unet training",
     "diffutils/votes.py": "votes training",
     "diffutils/files.py": "training faults foreign_files",
+    "diffutils/checkpoints.py": "training faults foreign_files processes",
     "diffutils/weights.py": "training faults foreign_files",
     "diffutils/ideal.py": "ideal",
     "diffutils/grammar.py": "grammar",
@@ -129,8 +130,8 @@ KNOWN_FAULTS = [
     Mutation(
         "12 contexts never dropped in training",
         "diffutils/training.py",
-        "generator=self.generator) >= CONTEXT_DROPOUT",
-        "generator=self.generator) >= 0",
+        "(drawn >= CONTEXT_DROPOUT)",
+        "(drawn >= 0)",
     ),
     Mutation(
         "13 noise added on the last step",
@@ -314,8 +315,8 @@ SLIPS = [
     Mutation(
         "fresh noise from the global generator",
         "diffutils/sampling.py",
-        "return draw_noise(x.shape, generator).to(x.device)",
-        "return draw_noise(x.shape, None).to(x.device)",
+        "return draw_noise(x.shape, generator).to(x)",
+        "return draw_noise(x.shape, None).to(x)",
     ),
     Mutation(
         "the weights of the levels without their clamp",
@@ -361,9 +362,9 @@ SLIPS = [
     ),
     Mutation(
         "a generator that is not put back",
-        "diffutils/training.py",
+        "diffutils/checkpoints.py",
         'run.generator.set_state(tensors["generator"])',
-        'torch.Generator().set_state(tensors["generator"])',
+        'run.generator.get_state(), tensors["generator"]',
     ),
     Mutation(
         "blocks of pixels with rows and columns swapped",
