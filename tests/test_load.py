@@ -241,7 +241,7 @@ def test_pictures_that_cannot_be_sprites_are_dropped_with_the_reason(tmp_path):
     assert str(load_sprites(tmp_path).report) == (
         "read 6, unique 1, dropped 5 (2 a damaged picture, "
         "1 a picture of more than 8 bits a channel, 1 not PNG, GIF or WebP inside, "
-        "1 not a whole multiple of 16 x 16)"
+        "1 not a whole multiple of 16 x 16); sizes that do not fit: 32 x 16 (1)"
     )
 
 
@@ -350,7 +350,9 @@ def test_a_sheet_is_cut_row_by_row_without_its_empty_cells(tmp_path):
     np.testing.assert_array_equal(sprites.images, images)
     np.testing.assert_array_equal(sprites.contexts, np.ones((5, 1)))
     assert sprites.class_names == ("knights",)
-    assert str(sprites.report) == "read 6, unique 5, dropped 1 (1 of one colour)"
+    assert str(sprites.report) == (
+        "read 6, unique 5, dropped 1 (1 of one colour); cut into 2 x 3 cells of 16 x 16"
+    )
 
 
 def test_a_sheet_off_the_grid_names_its_size(tmp_path):
