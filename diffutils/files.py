@@ -45,6 +45,11 @@ def checksum(tensors):
     return digest.hexdigest()
 
 
+def storable(text):
+    """A text that can be written as UTF-8: a name of other bytes keeps them as \\udc80 or so."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def is_file(path):
     """Whether there is a file of this name, and the name is one."""
     try:
