@@ -219,9 +219,10 @@ def test_what_is_read_is_never_written_over_by_whatever_name(
 
 def test_samples_do_not_become_sprites_of_the_next_run(said, tmp_path):
     folder = pictures(tmp_path / "art")
-    for place in (folder, folder / "hero", folder / "new"):
+    for place, why in ((folder, "which is read for --sprites"), (folder / "hero", "among the"),
+                       (folder / "new", "among the pictures of --sprites")):
         refused(said(train, "--sprites", folder, "--height", 8, *FEW, "--output", tmp_path / "o",
-                     "--samples", place), "--samples is ", "among the pictures of --sprites")
+                     "--samples", place), "--samples is ", why)
     sheet = picture_sheet(tmp_path / "step_0000001.png")
     refused(said(train, "--sprites", sheet, "--height", 8, *FEW, "--output", tmp_path / "o",
                  "--samples", tmp_path), "--samples is ")
@@ -254,8 +255,8 @@ no_odd_names = pytest.mark.skipif(sys.platform in ("win32", "darwin"),
 
 
 @no_odd_names
-@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
-@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize(("name", "encoding"), [
+    (ODD[0], "utf-8"), (ODD[0], "ascii"), (ODD[1], "ascii"), (ODD[2], "utf-8")])
 def test_a_name_outside_an_encoding_costs_no_work(tmp_path, name, encoding):
     """In the source, the output, the checkpoint, the samples, a class and a picture."""
     home = tmp_path / name
@@ -272,10 +273,16 @@ def test_a_name_outside_an_encoding_costs_no_work(tmp_path, name, encoding):
     assert load_weights(output) and len(told["class_names"]) == 2
     assert all(word.isprintable() for word in told["class_names"])
     assert "--sprites" in told["command"]
-    again = subprocess.run(
-        [sys.executable, "-m", "diffutils.train", *arguments[:2], "--height", "20"],
-        cwd=ROOT, capture_output=True, env=os.environ | {"PYTHONIOENCODING": encoding})
-    assert again.returncode == 2 and b"Traceback" not in again.stderr
+
+
+@no_odd_names
+def test_a_refusal_of_an_odd_name_can_be_printed(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "diffutils.train", "--sprites", tmp_path / ODD[0], "--output",
+         tmp_path / "o"], cwd=ROOT, capture_output=True, text=True,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+    assert "caf\\udce9 is not there" in done.stderr
 
 
 @no_odd_names
@@ -380,7 +387,11 @@ def test_a_network_too_large_to_be_read_is_not_written(tmp_path):
 @pytest.mark.parametrize("kind", [PaletteUnet, ContextUnet])
 def test_a_network_in_other_numbers_is_written_so_that_it_can_be_read(tmp_path, kind, dtype):
     sizes = {"channels": 8, "hidden": 8}
-    save_weights(tmp_path / "w", kind(**sizes).to(dtype))
+    trained = kind(**sizes)
+    if kind is PaletteUnet:
+        trained.learn_palette(torch.tensor([[-1.0, 0, 1]]))
+        trained.palette.clamp_(-1, 1)  # the colours that are not there lie beyond float16
+    save_weights(tmp_path / "w", trained.to(dtype))
     nn_model, _ = load_weights(tmp_path / "w")
     assert next(nn_model.parameters()).dtype == torch.float32
 
