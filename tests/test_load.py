@@ -411,13 +411,13 @@ def test_a_sheet_of_larger_drawings_is_refused_with_what_would_fit(tmp_path):
 def test_cell_and_spacing_may_be_said(tmp_path):
     images = random_images(6)
     save_picture(tmp_path / "a.png", lay_out(images, 3, 0, 2))
-    for given in ({"cell": 16}, {"spacing": 2}, {"cell": 16, "spacing": 2}):
-        np.testing.assert_array_equal(load_sprites(tmp_path / "a.png", **given).images, images)
-    for given, said in (({"cell": 24}, "cell is 24 .--cell.; expected a whole multiple of 16"),
+    for options in ({"cell": 16}, {"spacing": 2}, {"cell": 16, "spacing": 2}):
+        np.testing.assert_array_equal(load_sprites(tmp_path / "a.png", **options).images, images)
+    for options, said in (({"cell": 24}, "cell is 24 .--cell.; expected a whole multiple of 16"),
                         ({"spacing": 5}, "no grid of cells of 16 pixels, 5 apart"),
                         ({"cell": 0}, "cell is 0"), ({"spacing": -1}, "spacing is -1")):
         with pytest.raises(ValueError, match=said):
-            load_sprites(tmp_path / "a.png", **given)
+            load_sprites(tmp_path / "a.png", **options)
     with pytest.raises(TypeError, match="cell is 16.0; expected a whole number"):
         load_sprites(tmp_path / "a.png", cell=16.0)
     with pytest.raises(ValueError, match="is no sheet"):
