@@ -8,6 +8,7 @@ has left beside it is cleared away by the next one that writes.
 import contextlib
 import hashlib
 import os
+import tempfile
 from pathlib import Path
 
 import torch
@@ -45,6 +46,23 @@ def checksum(tensors):
     return digest.hexdigest()
 
 
+def storable(text):
+    """A text that can be written as UTF-8: a name of other bytes keeps them as \\udc80 or so."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+@contextlib.contextmanager
+def openable(path):
+    """The path, or a link to it where its name is no UTF-8, which safetensors cannot open."""
+    if storable(str(path)) == str(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="diffutils-") as folder:
+        link = Path(folder, "link")
+        link.symlink_to(path.absolute())
+        yield link
+
+
 def is_file(path):
     """Whether there is a file of this name, and the name is one."""
     try:
@@ -68,7 +86,7 @@ def read_file(where, path, expected_format, most):
         raise ValueError(f"{where}: {path} has {path.stat().st_size} bytes, {header} of them a "
                          f"header; expected at most {most}, {MAX_HEADER_BYTES} of them a header")
     try:
-        with safe_open(path, framework="pt") as file:
+        with openable(path) as name, safe_open(name, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, ValueError, OSError) as error:

@@ -18,15 +18,27 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from diffutils.commands import (
+    Parser,
+    as_typed,
+    count,
+    is_inside,
+    is_same_place,
+    number,
+    run_command,
+)
+from diffutils.expect import check_device
 from diffutils.files import checksum
 from diffutils.interrupts import Terminated, termination_raised
 from diffutils.pixels import to_float, to_uint8
 from diffutils.sampling import sample_ddim, sample_ddpm
 from diffutils.schedule import linear_schedule
 from diffutils.sprites import count_sprites, forge_sprites
+from diffutils.sprites.forge import CLASSES
 from diffutils.training import bound_weights, fit, min_snr_weights
 from diffutils.weights import KINDS, kind_of, load_weights, save_weights, weights_metadata
 
+PROGRAM = "python -m diffutils.train"
 MOST_PER_CLASS = 60_000
 WEIGHTS = {"palette": bound_weights, "plain": min_snr_weights}  # what each learns best with
 SAMPLE_EVERY = 20  # sheets of samples a run
@@ -36,14 +48,16 @@ SAMPLE_EVERY = 20  # sheets of samples a run
 class Sprites:
     """What a network is trained on: called as draw(n, generator), it gives n sprites and contexts.
 
-    images     list of uint8 (n, H, W, 3), one entry a class; classes are drawn equally often
-    contexts   list of float32 (n, k), likewise
-    factors    the factors of forged sprites, for the judge; None for other sprites
+    images       list of uint8 (n, H, W, 3), one entry a class; classes are drawn equally often
+    contexts     list of float32 (n, k), likewise
+    factors      the factors of forged sprites, for the judge; None for other sprites
+    class_names  what each of the k numbers of a context stands for
     """
 
     images: list
     contexts: list
     factors: np.ndarray | None = None
+    class_names: tuple = ()
 
     def __call__(self, n, generator):
         counts = torch.tensor([len(images) for images in self.images])
@@ -70,18 +84,24 @@ def forged(seed):
               for name, count in count_sprites().items() if name != "total"}
     draws = [forge_sprites(n, seed, classes=[name]) for name, n in counts.items()]
     images, contexts, factors = (list(part) for part in zip(*draws, strict=True))
-    return Sprites(images, contexts, np.concatenate(factors))
+    return Sprites(images, contexts, np.concatenate(factors), CLASSES)
 
 
-def loaded(source, height):
+def loaded(options, show=True):
     """The student's own sprites, as `load_sprites` reads them; classes are drawn equally often."""
     from diffutils.sprites.load import load_sprites
 
-    found = load_sprites(source, height=height)
-    print(found.report, file=sys.stderr)
+    source = (options.sprites, options.labels) if options.labels else options.sprites
+    found = load_sprites(source, height=options.height, cell=options.cell, spacing=options.spacing)
     classes = found.contexts.argmax(axis=1)
+    if show:
+        counts = np.bincount(classes, minlength=len(found.class_names))
+        shown = [f"{k} {name} ({n})" for k, (name, n) in
+                 enumerate(zip(found.class_names, counts, strict=True))]
+        print(found.report, f"classes: {', '.join(shown)}", sep="\n", file=sys.stderr)
     groups = [classes == k for k in np.unique(classes)]
-    return Sprites([found.images[g] for g in groups], [found.contexts[g] for g in groups])
+    return Sprites([found.images[g] for g in groups], [found.contexts[g] for g in groups],
+                   class_names=found.class_names)
 
 
 def main(arguments=None):
@@ -90,9 +110,8 @@ def main(arguments=None):
         return judge_again(options)
     accelerator = make_accelerator(options.device)
     first = accelerator is None or accelerator.is_main_process
-    sprites = forged(options.seed) if options.sprites is None else loaded(options.sprites,
-                                                                         options.height)
-    nn_model, schedule = begin(sprites.contexts[0].shape[1], options)
+    sprites = forged(options.seed) if options.sprites is None else loaded(options, show=first)
+    nn_model, schedule = begin(sprites.class_names, options)
     nn_model.to(accelerator.device if accelerator else options.device)
     run = fit(nn_model, sprites, schedule=schedule, steps=options.steps, seconds=options.seconds,
               batch_size=options.batch_size, seed=options.seed + bool(options.start),
@@ -112,10 +131,15 @@ def main(arguments=None):
         raise SystemExit(128 + signal.SIGTERM)
 
 
-def begin(n_context, options):
+def begin(class_names, options):
     """The network to train, fresh or from --start, and its schedule."""
+    n_context = len(class_names)
     if options.start:
         nn_model, schedule = load_weights(options.start)
+        known = tuple(weights_metadata(options.start)["class_names"])
+        if known and known != tuple(class_names):
+            print(f"--start: {options.start} knows the classes {', '.join(known)}; these sprites "
+                  f"have {', '.join(class_names)}, in this order", file=sys.stderr)
         if nn_model.n_context != n_context:
             raise SystemExit(f"--start: {options.start} has contexts of {nn_model.n_context}; "
                              f"these sprites have {n_context} classes")
@@ -188,16 +212,16 @@ def finish(run, sprites, schedule, options, judged=True):
     """
     scores = {"step": run.step, "seconds": round(run.seconds), "batch_size": run.batch_size}
     set_conviction(run.model, options.conviction)
-    command = "python -m diffutils.train " + " ".join(options.command)
-    story = (command.strip(), sprites.checksum())
-    write(run.model, *story, scores, options)
+    story = {"command": as_typed(PROGRAM, options.command), "data_checksum": sprites.checksum(),
+             "class_names": sprites.class_names}
+    write(run.model, story, scores, options)
     if judged and sprites.factors is not None and options.score:
         try:
             scores |= measure(run.model, schedule, sprites.factors, options)
         except KeyboardInterrupt:
             print("stopped: what is written has not been judged", file=sys.stderr)
         else:
-            write(run.model, *story, scores, options)
+            write(run.model, story, scores, options)
 
 
 def judge_again(options):
@@ -209,21 +233,31 @@ def judge_again(options):
     set_conviction(nn_model, options.conviction)
     kept = {k: v for k, v in story["scores"].items() if not k.startswith("dd")}
     scores = kept | measure(nn_model, schedule, sprites.factors, options)
-    write(nn_model, story["command"], story["data_checksum"], scores, options)
+    kept_story = {k: story[k] for k in ("command", "data_checksum", "class_names")}
+    write(nn_model, kept_story, scores, options)
 
 
-def write(nn_model, command, data_checksum, scores, options):
+def write(nn_model, story, scores, options):
     """Writes the weights with their scores; into a temporary folder where --output has no room."""
-    path, story = Path(options.output), {"command": command, "data_checksum": data_checksum}
+    path = Path(options.output)
     try:
-        save_weights(path, nn_model, scores=scores, dtype=torch.float16, **story)
+        save_half(path, nn_model, scores=scores, **story)
     except OSError as error:  # better elsewhere than nowhere
         print(error, file=sys.stderr)
-        options.output = path = Path(tempfile.mkdtemp(prefix="diffutils-"), path.name)
-        save_weights(path, nn_model, scores=scores, dtype=torch.float16, **story)
+        options.output = path = Path(tempfile.mkdtemp(prefix="diffutils-"), "sprites.safetensors")
+        save_half(path, nn_model, scores=scores, **story)
+    print(f"{'class_names':32} {', '.join(story['class_names'])}")
     for name, value in scores.items():
         print(f"{name:32} {value}")
     print(f"written: {path}")
+
+
+def save_half(path, nn_model, **story):
+    """Saves the weights in half the room, or whole where a number is too large for that."""
+    try:
+        save_weights(path, nn_model, dtype=torch.float16, **story)
+    except ValueError:
+        save_weights(path, nn_model, **story)
 
 
 def measure(nn_model, schedule, training_factors, options):
@@ -261,8 +295,8 @@ def make_accelerator(device=None):
 
 def parse(arguments):
     """The command line, checked; `command` keeps its words for the metadata."""
-    parser = argparse.ArgumentParser(
-        prog="python -m diffutils.train", description=__doc__.split("\n\n", 1)[1],
+    parser = Parser(
+        prog=PROGRAM, description=__doc__.split("\n\n", 1)[1],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     add = parser.add_argument
     add("--output", default="sprites.safetensors", metavar="FILE",
@@ -270,29 +304,38 @@ def parse(arguments):
     add("--network", choices=KINDS, default="palette",
         help="palette: votes on the colours of each pixel, for pictures painted with few; "
              "plain: a U-Net of the usual kind, for any")
-    add("--steps", type=int, metavar="N", help="train for N steps; a seed then gives the same run")
-    add("--seconds", type=float, metavar="S",
+    add("--steps", type=count(), metavar="N",
+        help="train for N steps; a seed then gives the same run")
+    add("--seconds", type=number(above=0), metavar="S",
         help="train for S seconds (3600 where neither this nor --steps is given)")
     add("--start", metavar="FILE",
         help="begin with these weights, not fresh ones, and with other random draws than theirs")
     add("--bfloat16", action="store_true",
         help="multiply in bfloat16: half as fast again where the processor is made for it")
-    add("--batch-size", type=int, default=128, metavar="N", help="sprites a step, over all devices")
-    add("--learning-rate", type=float, default=3e-3, metavar="R", help="the highest of the run")
-    add("--seed", type=int, default=0, metavar="N",
+    add("--batch-size", type=count(1, 2**20), default=128, metavar="N",
+        help="sprites a step, over all devices")
+    add("--learning-rate", type=number(0, 100), default=3e-3, metavar="R",
+        help="the highest of the run")
+    add("--seed", type=count(0, 2**63 - 2), default=0, metavar="N",
         help="of the sprites, the first weights and every random draw")
     add("--sprites", metavar="SOURCE",
         help="your own sprites instead of forged ones: the course's images.npy, a folder of "
              "pictures with a folder for each class, or a sheet")
-    add("--height", type=int, default=16, metavar="H",
+    add("--labels", metavar="FILE",
+        help="the labels of images.npy, where they are not found beside it by their name")
+    add("--height", type=count(8, 256), default=16, metavar="H",
         help="pixels a side of your own sprites: 8, 16, 24 or 32")
+    add("--cell", type=count(1, 4096), metavar="N",
+        help="of a sheet: pixels a side of a sprite there, a multiple of H; found if not given")
+    add("--spacing", type=count(0, 4096), metavar="N",
+        help="of a sheet: pixels between two sprites; found if not given")
     add("--checkpoint", metavar="FILE",
         help="keep the whole state of the run here every 500 steps, and go on from it if it is "
              "there; delete it to begin anew")
     add("--samples", metavar="FOLDER", help="write a sheet of 32 samples there, 20 times a run")
-    add("--score", type=int, default=1000, metavar="N",
+    add("--score", type=count(0, 10**6), default=1000, metavar="N",
         help="how many samples of each kind the judge reads at the end; 0 for none")
-    add("--conviction", type=float, default=20.0, metavar="K",
+    add("--conviction", type=number(), default=20.0, metavar="K",
         help="what the written network multiplies its votes by: 1 as trained, above 1 cleaner "
              "samples, less varied")
     add("--judge", metavar="FILE",
@@ -304,13 +347,96 @@ def parse(arguments):
     options.command = sys.argv[1:] if arguments is None else list(arguments)
     if options.steps is None and options.seconds is None:
         options.seconds = 3600.0
-    if options.sprites is None and options.height != 16:
-        parser.error(f"--height is {options.height}; forged sprites have 16")
-    try:
-        check_place(Path(options.output))
-    except OSError as error:
-        parser.error(f"--output is {options.output}: {error.strerror}")
+    refusal = what_is_wrong(options)
+    if refusal:
+        parser.error(refusal)
     return options
+
+
+def what_is_wrong(options):
+    """Why these options cannot go together on this machine; "" where they can."""
+    if options.sprites is None:
+        if options.height != 16:
+            return f"--height is {options.height}; forged sprites have 16"
+        for name in ("labels", "cell", "spacing"):
+            if getattr(options, name) is not None:
+                return f"--{name} is {getattr(options, name)}, but there are no --sprites to use it"
+    if options.height % 8:
+        return (f"--height is {options.height}; a network takes multiples of 8, such as 8, 16, 24 "
+                "or 32")
+    try:
+        check_device("--device", options.device)
+    except ValueError:
+        has = ["cpu", *(["cuda"] if torch.cuda.is_available() else []),
+               *(["mps"] if torch.backends.mps.is_available() else [])]
+        return f"--device is {options.device}; this machine has {' and '.join(has)}"
+    return overwritten_input(options) or bad_place(options)
+
+
+def places_to_write(options):
+    """(option, path) of everything that the command writes."""
+    named = [("--output", options.output), ("--checkpoint", options.checkpoint),
+             ("--samples", options.samples)]
+    return [(name, path) for name, path in named if path is not None]
+
+
+def places_to_read(options):
+    """(option, path) of every file or folder that the command reads; the labels are found."""
+    from diffutils.sprites.load import existing_path, find_labels
+
+    named = [("--start", options.start), ("--judge", options.judge),
+             ("--sprites", options.sprites), ("--labels", options.labels)]
+    if options.sprites and options.sprites.lower().endswith(".npy") and not options.labels:
+        named.append(("--sprites", find_labels(existing_path(options.sprites))))
+    return [(name, path) for name, path in named if path is not None]
+
+
+def overwritten_input(options):
+    """What would be written over what is read, or over what else is written; "" for nothing."""
+    places = places_to_write(options)
+    for name, path in places:
+        for other, given in places_to_read(options):
+            if is_same_place(path, given):
+                return f"{name} is {path}, which is read for {other}; expected another place"
+        if options.sprites and would_spoil(name, path, options.sprites):
+            return (f"{name} is {path}, among the pictures of --sprites {options.sprites}; "
+                    "expected another place")
+    for k, (name, path) in enumerate(places):
+        for other, given in places[:k]:
+            if is_same_place(path, given):
+                return f"{name} is {path}, as {other} is; expected two places"
+    return ""
+
+
+def would_spoil(name, path, sprites):
+    """Whether writing there changes what is found in a folder of sprites, or a sheet of them."""
+    from diffutils.sprites.load import PICTURE_SUFFIXES, walk_folder
+
+    if not os.path.isdir(sprites):
+        return (name == "--samples" and Path(sprites).name.startswith("step_")
+                and is_same_place(path, Path(sprites).parent))
+    if is_inside(path, sprites):
+        real = Path(os.path.realpath(path))
+        return name == "--samples" or real.suffix.lower() in PICTURE_SUFFIXES
+    return os.path.isfile(path) and os.stat(path).st_nlink > 1 and any(
+        is_same_place(path, picture) for picture in walk_folder(Path(sprites)))
+
+
+def bad_place(options):
+    """Which place cannot be written to, and why; "" where all can. Folders are made."""
+    for name, place in places_to_write(options):
+        path = Path(place)
+        try:
+            if name == "--samples":
+                path.mkdir(parents=True, exist_ok=True)
+                path = path / "sheet"
+            check_place(path)
+            if name == "--output" and not is_ours(path):
+                return (f"--output is {place}, which is there and holds no weights of diffutils; "
+                        "expected another place, or delete it")
+        except (OSError, ValueError) as error:
+            return f"{name} is {place}: {getattr(error, 'strerror', None) or error}"
+    return ""
 
 
 def check_place(path):
@@ -321,5 +447,14 @@ def check_place(path):
     tempfile.TemporaryFile(dir=path.parent).close()
 
 
+def is_ours(path):
+    """Whether a file may be written over: it holds weights of diffutils, or nothing."""
+    if not path.exists() or path.stat().st_size == 0:
+        return True
+    with path.open("rb") as file:
+        header = file.read(8 + 2**16)
+    return header[8:9] == b"{" and b'"format":"diffutils-weights-' in header
+
+
 if __name__ == "__main__":
-    main()
+    run_command(main, PROGRAM)

@@ -11,8 +11,15 @@ from pathlib import Path
 
 import torch
 
-from diffutils.expect import check_choice, check_finite, check_kind, check_path, unwrap
-from diffutils.files import check_tensors, checksum, read_file, write_atomically
+from diffutils.expect import check_choice, check_finite, check_kind, check_list, check_path, unwrap
+from diffutils.files import (
+    MAX_HEADER_BYTES,
+    check_tensors,
+    checksum,
+    read_file,
+    storable,
+    write_atomically,
+)
 from diffutils.schedule import NoiseSchedule
 from diffutils.unet import ContextUnet
 from diffutils.votes import PaletteUnet
@@ -22,16 +29,19 @@ MAX_WEIGHTS_BYTES = 2**27  # of a weights file; the shipped ones have 4 MB at mo
 KINDS = {"plain": ContextUnet, "palette": PaletteUnet}
 
 
-def save_weights(path, nn_model, *, command="", data_checksum="", scores=None, dtype=torch.float32):
+def save_weights(path, nn_model, *, command="", data_checksum="", class_names=(), scores=None,
+                 dtype=torch.float32):
     """Writes a network with all that is needed to use it and to judge it.
 
     path            the file, ending in .safetensors
     nn_model        a ContextUnet or a PaletteUnet; it knows its schedule
     command         what was run to train it
     data_checksum   SHA-256 of what it was trained on
+    class_names     what each number of a context stands for, in order; () if that is not known
     scores          a dictionary of what was measured of it
     dtype           float32, or float16 to halve the file
     Raises OSError naming the file where it cannot be written; what was there before stays there.
+    What `load_weights` would refuse is a ValueError here, and not written.
     """
     check_path("save_weights", "path", path)
     kind, nn_model = kind_of("save_weights", nn_model), unwrap(nn_model)
@@ -40,7 +50,7 @@ def save_weights(path, nn_model, *, command="", data_checksum="", scores=None, d
     if dtype not in (torch.float32, torch.float16):
         raise ValueError(f"save_weights: dtype is {dtype!r}; expected torch.float32 or float16")
     rounded = dict(nn_model.named_parameters())  # the palette stays exact
-    tensors = {k: v.detach().cpu().to(dtype if k in rounded else v.dtype).contiguous()
+    tensors = {k: v.detach().cpu().to(dtype if k in rounded else stored_dtype(v)).contiguous()
                for k, v in stored_tensors(nn_model).items()}
     for name, tensor in tensors.items():
         check_finite("save_weights", f"{name!r} of nn_model in {dtype}", tensor)
@@ -48,12 +58,44 @@ def save_weights(path, nn_model, *, command="", data_checksum="", scores=None, d
         "format": FORMAT,
         "kind": kind,
         "config": json.dumps(whole_config(nn_model)),
-        "command": command,
-        "data_checksum": data_checksum,
+        "command": storable(command),
+        "data_checksum": storable(data_checksum),
+        "class_names": json.dumps(list_of_names("save_weights", class_names, nn_model.n_context)),
         "scores": as_json("save_weights", "scores", {} if scores is None else scores),
         "weights_checksum": checksum(tensors),
     }
+    check_can_be_read("save_weights", path, tensors, metadata)
     write_atomically(Path(path), tensors, metadata)
+
+
+def stored_dtype(tensor):
+    """What is written of a tensor that is not rounded: float32, whatever the network ran in."""
+    return torch.float32 if tensor.is_floating_point() else tensor.dtype
+
+
+def list_of_names(where, class_names, n_context):
+    """Class names as a list of texts, none or one for each number of a context."""
+    check_list(where, "class_names", class_names)
+    if class_names and len(class_names) != n_context:
+        raise ValueError(f"{where}: class_names has {len(class_names)} names; expected "
+                         f"{n_context}, one for each number of a context")
+    for name in class_names:
+        check_kind(where, "a class name", name, str)
+    return [storable(name) for name in class_names]
+
+
+def check_can_be_read(where, path, tensors, metadata):
+    """ValueError where a file of these would be refused for good by `load_weights`."""
+    unpack("nn_model", metadata)
+    with torch.device("meta"):
+        claimed = build("nn_model", metadata)
+    check_tensors(where, "nn_model", tensors, stored_tensors(claimed))
+    header = sum(len(text) for text in metadata.values())
+    size = header + sum(tensor.nbytes for tensor in tensors.values())
+    if size > MAX_WEIGHTS_BYTES - 2**20 or header > MAX_HEADER_BYTES - 2**20:
+        raise ValueError(f"{where}: {path} would have {size} bytes, {header} of them metadata; "
+                         f"expected at most {MAX_WEIGHTS_BYTES - 2**20}, "
+                         f"{MAX_HEADER_BYTES - 2**20} of them metadata")
 
 
 def kind_of(where, nn_model):
@@ -117,13 +159,22 @@ def pretrained_path(kind="palette"):
 
 
 def weights_metadata(path):
-    """What a weights file says of itself: kind, config, command, data_checksum, scores."""
+    """What a weights file says of itself: kind, config, command, checksum, class_names, scores."""
     _, metadata = read_file("weights_metadata", path, FORMAT, MAX_WEIGHTS_BYTES)
+    return unpack(path, metadata)
+
+
+def unpack(path, metadata):
+    """Metadata with its texts of JSON read; class_names is [] where a file has none."""
+    texts = {"class_names": "[]"} | metadata
     try:
-        unpacked = {key: json.loads(metadata[key]) for key in ("config", "scores")}
+        unpacked = {key: json.loads(texts[key]) for key in ("config", "scores", "class_names")}
     except (KeyError, ValueError, RecursionError) as error:
         raise ValueError(f"weights_metadata: {path} has no config and scores that can be read "
                          f"({error})") from error
+    names = unpacked["class_names"]
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"weights_metadata: {path} has class_names that are no list of texts")
     return {**metadata, **unpacked}
 
 

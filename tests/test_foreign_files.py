@@ -259,7 +259,8 @@ def test_more_classes_sprites_and_labels_than_memory_has_room_for_are_refused(tm
     np.save(pair[1], np.zeros((1, 257)))
     with pytest.raises(ValueError, match="holds 257 columns of labels; expected at most 256"):
         load_sprites(pair)
-    Image.fromarray(np.zeros((600, 600, 3), np.uint8)).save(tmp_path / "sheet.png")
+    noise = np.random.default_rng(0).integers(0, 256, (600, 600, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "sheet.png")
     with pytest.raises(ValueError, match="holds 360000 cells of 1 x 1; expected at most 262144"):
         load_sprites(tmp_path / "sheet.png", height=1)
 

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from diffutils.sprites import forge_sprites
 from diffutils.sprites.load import (
     COURSE_CLASSES,
     MAX_PICTURE_BYTES,
@@ -241,7 +242,7 @@ def test_pictures_that_cannot_be_sprites_are_dropped_with_the_reason(tmp_path):
     assert str(load_sprites(tmp_path).report) == (
         "read 6, unique 1, dropped 5 (2 a damaged picture, "
         "1 a picture of more than 8 bits a channel, 1 not PNG, GIF or WebP inside, "
-        "1 not a whole multiple of 16 x 16)"
+        "1 not a whole multiple of 16 x 16); sizes that do not fit: 32 x 16 (1)"
     )
 
 
@@ -350,7 +351,9 @@ def test_a_sheet_is_cut_row_by_row_without_its_empty_cells(tmp_path):
     np.testing.assert_array_equal(sprites.images, images)
     np.testing.assert_array_equal(sprites.contexts, np.ones((5, 1)))
     assert sprites.class_names == ("knights",)
-    assert str(sprites.report) == "read 6, unique 5, dropped 1 (1 of one colour)"
+    assert str(sprites.report) == (
+        "read 6, unique 5, dropped 1 (1 of one colour); cut into 2 x 3 cells of 16 x 16"
+    )
 
 
 def test_a_sheet_off_the_grid_names_its_size(tmp_path):
@@ -358,6 +361,122 @@ def test_a_sheet_off_the_grid_names_its_size(tmp_path):
     with pytest.raises(ValueError, match="24 high and 24 wide; expected whole multiples of 16"):
         load_sprites(tmp_path / "a.png")
     assert len(load_sprites(tmp_path / "a.png", height=8).images) == 9
+
+
+def lay_out(images, columns, lead=0, spacing=0, trail=0, times=1, colour=255):
+    """A sheet of sprites with what is given around and between them."""
+    images = images.repeat(times, 1).repeat(times, 2)
+    side, rows = images.shape[1], -(-len(images) // columns)
+    sizes = [lead + n * side + (n - 1) * spacing + trail for n in (rows, columns)]
+    sheet = np.full((*sizes, 3), colour, np.uint8)
+    for k, image in enumerate(images):
+        y, x = (lead + n * (side + spacing) for n in divmod(k, columns))
+        sheet[y : y + side, x : x + side] = image
+    return sheet
+
+
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("colour", [255, 0, 77])
+@pytest.mark.parametrize(("lead", "spacing", "trail"), [
+    (0, 1, 1), (1, 1, 0), (0, 1, 0), (1, 1, 1), (1, 2, 1), (4, 0, 4), (5, 3, 5), (0, 0, 0),
+    (8, 8, 8), (2, 0, 7),
+])  # fmt: skip
+def test_the_grid_of_a_sheet_is_found(tmp_path, lead, spacing, trail, colour, times):
+    images = random_images(16)
+    save_picture(tmp_path / "a.png", lay_out(images, 4, lead, spacing, trail, times, colour))
+    sprites = load_sprites(tmp_path / "a.png")
+    np.testing.assert_array_equal(sprites.images, images)
+    assert f"cut into 4 x 4 cells of {16 * times} x {16 * times}" in str(sprites.report)
+
+
+def test_a_sheet_whose_size_is_a_multiple_by_chance_is_not_cut_through(tmp_path):
+    images = forge_sprites(256, 0)[0]
+    save_picture(tmp_path / "a.png", lay_out(images, 16, 0, 1, 1))  # 272 x 272
+    np.testing.assert_array_equal(load_sprites(tmp_path / "a.png").images, images)
+
+
+def test_a_sheet_of_larger_drawings_is_refused_with_what_would_fit(tmp_path):
+    large = np.full((9, 32, 32, 3), 255, np.uint8)
+    y, x = np.mgrid[:32, :32]
+    for k in range(9):
+        large[k][(y - 15.5) ** 2 + (x - 15.5) ** 2 < 180 + 3 * k] = 20 * k, 90, 30
+    for spacing, expected in ((0, "3 x 3 cells of 32 x 32"), (1, "cells of 32 x 32, 1 apart")):
+        save_picture(tmp_path / "a.png", lay_out(large, 3, 0, spacing))
+        with pytest.raises(ValueError, match=f"{expected} would fit: say cell=32 .--cell 32."):
+            load_sprites(tmp_path / "a.png")
+        found = load_sprites(tmp_path / "a.png", cell=32)
+        assert len(found.images) == 9 and "9 of 32 x 32 averaged" in str(found.report)
+
+
+def test_cell_and_spacing_may_be_said(tmp_path):
+    images = random_images(6)
+    save_picture(tmp_path / "a.png", lay_out(images, 3, 0, 2))
+    for options in ({"cell": 16}, {"spacing": 2}, {"cell": 16, "spacing": 2}):
+        np.testing.assert_array_equal(load_sprites(tmp_path / "a.png", **options).images, images)
+    for options, said in (({"cell": 24}, "cell is 24 .--cell.; expected a whole multiple of 16"),
+                        ({"spacing": 5}, "no grid of cells of 16 pixels, 5 apart"),
+                        ({"cell": 0}, "cell is 0"), ({"spacing": -1}, "spacing is -1")):
+        with pytest.raises(ValueError, match=said):
+            load_sprites(tmp_path / "a.png", **options)
+    with pytest.raises(TypeError, match="cell is 16.0; expected a whole number"):
+        load_sprites(tmp_path / "a.png", cell=16.0)
+    with pytest.raises(ValueError, match="is no sheet"):
+        load_sprites(tmp_path, cell=16)
+
+
+# --- numbers that look right ---
+
+
+def test_pictures_in_another_range_are_refused_with_the_remedy(tmp_path):
+    good, labels = random_images(2), np.eye(2)
+    clear = np.concatenate([good, np.ones((2, 16, 16, 1), np.uint8)], axis=3)
+    wrong = [
+        (good // 128, "values 0..1, all black; .*multiply by 255"),
+        (good // 128 + 254, "values 254..255, all white"),
+        (clear, r"alpha 0..1, .*images\[..., :3\]"),
+        (good / np.float32(255), r"values are 0..1, so \(images \* 255.0\).round\(\).astype"),
+        (good / np.float32(127.5) - 1, r"values are -1..1, so \(\(images \+ 1\) \* 127.5\)"),
+        (good.astype(np.int64), r": images.astype\(np.uint8\)"),
+        (good * 257.0, "to be brought to 0..255"),
+        (good.transpose(0, 3, 1, 2), r"images.transpose\(0, 2, 3, 1\)"),
+        (labels, "in the wrong order"),
+    ]
+    for images, said in wrong:
+        with pytest.raises(ValueError, match=said):
+            load_sprites(save_pair(tmp_path, np.ascontiguousarray(images), labels))
+    save_picture(tmp_path / "dark" / "a.png", good[0] // 128)
+    with pytest.raises(ValueError, match="dark holds values 0..1, all black"):
+        load_sprites(tmp_path / "dark")
+
+
+def test_labels_that_are_class_numbers_are_told(tmp_path):
+    images = random_images(4)
+    for labels, said in (([0, 1, 2, 3], r"np.eye\(k\)\[labels\]"),
+                         ([[0], [1], [2], [3]], r"np.eye\(k\)\[labels\[:, 0\]"),
+                         (np.eye(4)[:2], "expected .4, k.: labels.T")):
+        with pytest.raises(ValueError, match=said):
+            load_sprites(save_pair(tmp_path, images, np.array(labels)))
+    with pytest.warns(UserWarning, match="one column of 0 and 1: 0 means no class"):
+        load_sprites(save_pair(tmp_path, images, np.array([[0], [1], [1], [0]])))
+    with pytest.warns(UserWarning, match="4 equal rows: one class only"):
+        load_sprites(save_pair(tmp_path, images, np.eye(2)[[1, 1, 1, 1]]))
+    pair = save_pair(tmp_path, images, np.array([[0, 0], [0, 0], [0, 1], [1, 0]]))
+    assert "2 of no class" in str(load_sprites(pair).report)
+
+
+def test_folders_in_folders_are_classes_or_are_told(tmp_path):
+    images = random_images(4)
+    save_picture(tmp_path / "game" / "hero" / "1.png", images[0])
+    save_picture(tmp_path / "game" / "food" / "ripe" / "1.png", images[1])
+    found = load_sprites(tmp_path)
+    assert found.class_names == ("food", "hero")
+    assert "the classes are the folders of game" in str(found.report)
+    assert "no classes of their own: ripe" in str(found.report)
+    save_picture(tmp_path / "other" / "hero" / "1.png", images[2])
+    found = load_sprites(tmp_path)
+    assert found.class_names == ("game", "other") and "hero, ripe" in str(found.report)
+    save_picture(tmp_path / "one" / "deep" / "er" / "1.png", images[3])
+    assert load_sprites(tmp_path / "one").class_names == ("er",)
 
 
 # --- the arguments ---

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = {  # ground < sprites < subject < stage < doors; in a wing each module has its floor too
-    "expect": 0, "interrupts": 0, "memory": 0, "pixels": 0.5,
+    "commands": 0, "expect": 0, "interrupts": 0, "memory": 0, "pixels": 0.5,
     "sprites": 1,
     "schedule": 2, "noising": 3, "unet": 4, "votes": 5, "ideal": 4, "grammar": 4,
     "sampling": 5, "files": 5, "checkpoints": 5.5, "weights": 6, "training": 6, "measure": 6,

@@ -3,11 +3,19 @@
     python -m diffutils.sprites --class hero --seed 0 --count 64 --out sheet.png
 """
 import argparse
+import io
+import os
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from diffutils.commands import Parser, count, run_command
 from diffutils.sprites import forge
+from diffutils.sprites.grid import MOST_TIMES
+from diffutils.sprites.load import MAX_PICTURE_PIXELS
+
+PROGRAM = "python -m diffutils.sprites"
 
 
 def sheet(images, columns, scale, border=1):
@@ -27,19 +35,9 @@ def drawn_classes():
     return [name for name in forge.CLASSES if (forge.ART / f"{name}.txt").exists()]
 
 
-def main():
+def main(arguments=None):
     """Parse the command line, print the counts, write the sheet."""
-    parser = argparse.ArgumentParser(prog="python -m diffutils.sprites", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--class", dest="classes", action="append", choices=forge.CLASSES,
-                        help="a class; may be given again; all classes without it")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--count", type=int, default=64, help="sprites on the sheet")
-    parser.add_argument("--split", choices=forge.SPLITS, default="all")
-    parser.add_argument("--columns", type=int, default=10)
-    parser.add_argument("--scale", type=int, default=4, help="screen pixels a sprite pixel")
-    parser.add_argument("--out", help="the PNG file to write")
-    chosen = parser.parse_args()
+    chosen = parse(arguments)
     names = chosen.classes or drawn_classes()
     for name in names:
         table = forge.class_table(name)
@@ -48,9 +46,59 @@ def main():
     if chosen.out:
         images, _, _ = forge.forge_sprites(chosen.count, chosen.seed, split=chosen.split,
                                            classes=names)
-        Image.fromarray(sheet(images, chosen.columns, chosen.scale)).save(chosen.out)
+        write_png(Path(chosen.out), sheet(images, chosen.columns, chosen.scale))
         print(f"wrote {chosen.out}")
 
 
+def write_png(path, image):
+    """The whole picture or none of it; its folder is made if it is missing."""
+    held = io.BytesIO()
+    Image.fromarray(image).save(held, "PNG")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_bytes(held.getvalue())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def parse(arguments):
+    """The command line, checked: what is written can be read back by `load_sprites`."""
+    parser = Parser(prog=PROGRAM, description=__doc__,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--class", dest="classes", action="append", choices=forge.CLASSES,
+                        help="a class; may be given again; all classes without it")
+    parser.add_argument("--seed", type=count(0), default=0)
+    parser.add_argument("--count", type=count(), default=64, help="sprites on the sheet")
+    parser.add_argument("--split", choices=forge.SPLITS, default="all")
+    parser.add_argument("--columns", type=count(), default=10)
+    parser.add_argument("--scale", type=count(1, MOST_TIMES), default=4,
+                        help="screen pixels a sprite pixel")
+    parser.add_argument("--out", help="the PNG file to write")
+    chosen = parser.parse_args(arguments)
+    refusal = what_is_wrong(chosen)
+    if refusal:
+        parser.error(refusal)
+    return chosen
+
+
+def what_is_wrong(chosen):
+    """Why the sheet cannot be written as asked for; "" where it can."""
+    if chosen.out is None:
+        return ""
+    path = Path(chosen.out)
+    if path.suffix.lower() != ".png" or path.is_dir():
+        return f"--out is {chosen.out}; expected the name of a PNG file, ending in .png"
+    if path.exists() and path.read_bytes()[:4] not in (b"\x89PNG", b""):
+        return f"--out is {chosen.out}, which is there and is no PNG picture; expected another name"
+    rows = -(-chosen.count // chosen.columns)
+    pixels = rows * chosen.columns * ((forge.HEIGHT + 2) * chosen.scale) ** 2
+    if pixels > MAX_PICTURE_PIXELS:
+        return (f"--count {chosen.count} in --columns {chosen.columns} at --scale {chosen.scale} "
+                f"make a sheet of {pixels} pixels; expected at most {MAX_PICTURE_PIXELS}")
+    return ""
+
+
 if __name__ == "__main__":
-    main()
+    run_command(main, PROGRAM)

@@ -8,6 +8,9 @@ claims is compared with the limits and with the size of the file before memory i
 a picture's width and height are read from its first bytes before a decoder sees it; links
 that leave the folder, devices and pipes are not opened. Nothing is fetched from the network.
 Names are shown with control characters escaped.
+
+What looks right and is not is said: pictures in another range of values, labels that are class
+numbers, a sheet whose grid would cut its sprites, folders inside the folders of the classes.
 """
 
 import io
@@ -23,6 +26,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+
+from diffutils.sprites.grid import Grid, better_grid, cuts_too_much, find_grid, look_at
 
 COURSE_CLASSES = ("hero", "non-hero", "food", "spell", "side-facing")
 PICTURE_SUFFIXES = (".png", ".gif", ".webp")
@@ -48,18 +53,20 @@ class Unreadable(ValueError):
 
 @dataclass
 class LoadReport:
-    """What became of the pictures: `read` = `unique` + the sum of `dropped` {reason: count}."""
+    """What became of the pictures: `read` = `unique` + the sum of `dropped` {reason: count}.
+
+    `notes` tell how they were read: the grid of a sheet, what was made smaller.
+    """
 
     read: int = 0
     unique: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        if not self.dropped:
-            return f"read {self.read}, unique {self.unique}, dropped none"
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(self.dropped.items()))
-        lost = sum(self.dropped.values())
-        return f"read {self.read}, unique {self.unique}, dropped {lost} ({reasons})"
+        lost = f"{sum(self.dropped.values())} ({reasons})" if reasons else "none"
+        return "; ".join([f"read {self.read}, unique {self.unique}, dropped {lost}", *self.notes])
 
 
 @dataclass
@@ -78,7 +85,7 @@ class SpriteSet:
     report: LoadReport
 
 
-def load_sprites(source, *, height: int = 16) -> SpriteSet:
+def load_sprites(source, *, height: int = 16, cell=None, spacing=None) -> SpriteSet:
     """Read the sprites of `source`, each once, as squares of `height` pixels.
 
     source   a pair of paths (images.npy, labels.npy): images uint8 (n, h, h, 3) or with alpha
@@ -86,9 +93,14 @@ def load_sprites(source, *, height: int = 16) -> SpriteSet:
              the path of images.npy alone, the labels' file beside it differing from it only
              in the words sprites, images, labels and nc;
              a folder of PNG, GIF (first frame) or WebP pictures: sub-folders are the classes in
-             order of their names, a folder without sub-folders is one class;
-             or one such picture, a sheet cut on a grid of height x height cells, one class.
+             order of their names, a folder without sub-folders is one class; folders that hold
+             nothing but one folder are passed through;
+             or one such picture, a sheet cut on a grid, one class.
     height   the sprites' height and width in pixels, 1..256
+    cell     of a sheet: the side of a sprite there, a multiple of height; if None, it is found:
+             height, or the largest multiple of which each pixel is exactly a block
+    spacing  of a sheet: pixels between two sprites; if None, it is found from the rows and columns
+             that have one colour
 
     Arrays and pictures that are k times too large are averaged over k x k pixels, k whole: one
     that was enlarged by repeating pixels comes back exactly. Transparent pixels become white.
@@ -96,8 +108,10 @@ def load_sprites(source, *, height: int = 16) -> SpriteSet:
     The first of equal pictures is kept. Cells of one colour are dropped from a sheet.
 
     Raises TypeError, ValueError or FileNotFoundError, saying what came and what was expected.
+    Warns of labels that are perhaps not what they look like.
     """
     check_height(height)
+    check_cell(cell, spacing, height)
     if isinstance(source, tuple | list):
         if len(source) != 2:
             raise ValueError(
@@ -105,12 +119,17 @@ def load_sprites(source, *, height: int = 16) -> SpriteSet:
             )
         return load_pair(existing_path(source[0]), existing_path(source[1]), height)
     path = existing_path(source)
+    if (cell, spacing) != (None, None) and path.suffix.lower() not in PICTURE_SUFFIXES:
+        raise ValueError(
+            f"load_sprites: cell or spacing is given, but {printable(path)} is no sheet; "
+            "expected a picture in PNG, GIF or WebP"
+        )
     if path.is_dir():
         return load_folder(path, height)
     if path.suffix.lower() == ".npy":
         return load_pair(path, find_labels(path), height)
     if path.suffix.lower() in PICTURE_SUFFIXES:
-        return load_sheet(path, height)
+        return load_sheet(path, height, cell, spacing)
     raise ValueError(
         f"load_sprites: source is {printable(path)}; expected a .npy pair, a folder, "
         "or a sheet in PNG, GIF or WebP"
@@ -124,23 +143,28 @@ def load_pair(images_path: Path, labels_path: Path, height: int) -> SpriteSet:
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (3, 4):
         raise ValueError(
             f"load_sprites: {printable(images_path.name)} holds {images.dtype} {images.shape}; "
-            "expected uint8 (n, height, height, 3)"
+            f"expected uint8 (n, height, height, 3){remedy(images)}"
         )
+    check_alpha(images, images_path.name)
     labels = read_named(read_array, labels_path)
     check_labels(labels, len(images), labels_path.name)
     if not factor_of(images.shape[1:3], height):
         raise ValueError(
             f"load_sprites: {printable(images_path.name)} holds sprites of "
             f"{images.shape[1]} x {images.shape[2]}; expected {height} x {height} "
-            "or a whole multiple"
+            "or a whole multiple" + remedy_of_sizes(Counter(["{2} x {1}".format(*images.shape)]))
         )
     contexts = labels.astype(np.float32)
     count = contexts.shape[1]
     named = count == len(COURSE_CLASSES)
     names = COURSE_CLASSES if named else tuple(f"class {column}" for column in range(count))
+    warn_of_labels(contexts, labels_path.name)
     collector = Collector(height)
+    empty = int((contexts == 0).all(1).sum())
+    if empty:
+        collector.note(f"{empty} of no class, their labels are all 0")
     for image, context in zip(images, contexts, strict=True):
-        collector.add(reduce_area(over_white(image), height), context)
+        collector.add_reduced(over_white(image), context)
     return collector.finish(names, images_path.name)
 
 
@@ -148,48 +172,105 @@ def load_folder(folder: Path, height: int) -> SpriteSet:
     """Every picture under `folder`; the first folder on its way down is its class."""
     paths = list(walk_folder(folder))
     pictures = [path for path in paths if path.suffix.lower() in PICTURE_SUFFIXES]
-    names = sorted({class_folder(path, folder) for path in pictures} - {""})
+    top = common_folder(pictures, folder)
+    names = sorted({class_folder(path, top) for path in pictures} - {""})
     check_share(folder.name, "class folders", len(names), MAX_CLASSES)
     contexts = dict(zip(names or [""], np.eye(max(1, len(names)), dtype=np.float32), strict=True))
     collector = Collector(height)
+    if top != folder:
+        collector.note(f"the classes are the folders of {printable(top.relative_to(folder))}"
+                       if names else f"all are in {printable(top.relative_to(folder))}")
+    deeper = {path.parent.name for path in pictures if len(path.relative_to(top).parts) > 2}
+    if deeper:
+        shown = ", ".join(printable(name) for name in sorted(deeper)[:5])
+        collector.note(f"folders inside the class folders are no classes of their own: {shown}"
+                       + ", ..." * (len(deeper) > 5))
     for path in paths:
         try:
-            picture = reduce_area(decode_picture(read_inside(path, folder)), height)
+            picture = decode_picture(read_inside(path, folder))
+            if not factor_of(picture.shape[:2], height):
+                collector.odd_sizes["{1} x {0}".format(*picture.shape)] += 1
+                raise Unreadable(f"not a whole multiple of {height} x {height}")
         except Unreadable as reason:
             collector.drop(str(reason))
             continue
-        context = contexts.get(class_folder(path, folder))
+        context = contexts.get(class_folder(path, top))
         if context is None:
             collector.drop("beside the class folders")
         else:
-            collector.add(picture, context)
-    shown = names or [folder.resolve().name or "sprites"]
+            collector.add_reduced(picture, context)
+    shown = names or [top.resolve().name or "sprites"]
     return collector.finish(tuple(printable(name) for name in shown), folder.name)
 
 
-def class_folder(path: Path, folder: Path) -> str:
-    """The first folder on the way from `folder` down to `path`; "" where there is none."""
-    return path.relative_to(folder).parts[0] if path.parent != folder else ""
+def common_folder(pictures: list[Path], folder: Path) -> Path:
+    """The deepest folder in which all pictures are; `folder` itself where there are none."""
+    parents = [path.relative_to(folder).parts[:-1] for path in pictures]
+    if not parents:
+        return folder
+    return folder.joinpath(*os.path.commonprefix([list(parts) for parts in parents]))
 
 
-def load_sheet(path: Path, height: int) -> SpriteSet:
-    """One picture cut into cells of height x height, row by row."""
+def class_folder(path: Path, top: Path) -> str:
+    """The first folder on the way from `top` down to `path`; "" where there is none."""
+    parts = path.relative_to(top).parts if path.is_relative_to(top) else ()
+    return parts[0] if len(parts) > 1 else ""
+
+
+def load_sheet(path: Path, height: int, cell, spacing) -> SpriteSet:
+    """One picture cut into cells, row by row."""
     sheet = read_named(lambda p: decode_picture(read_bytes(p, MAX_PICTURE_BYTES)), path)
-    rows, columns = (size // height for size in sheet.shape[:2])
-    check_share(path.name, f"cells of {height} x {height}", rows * columns, MAX_SPRITES)
-    if sheet.shape[:2] != (rows * height, columns * height):
-        raise ValueError(
-            f"load_sprites: sheet {printable(path.name)} is {sheet.shape[0]} high and "
-            f"{sheet.shape[1]} wide; expected whole multiples of {height}"
-        )
-    cells = sheet.reshape(rows, height, columns, height, 3).swapaxes(1, 2)
+    grid = grid_of(sheet, path.name, height, cell, spacing)
+    count = grid.rows.count * grid.columns.count
+    side = grid.rows.cell
+    check_share(path.name, f"cells of {side} x {side}", count, MAX_SPRITES)
     collector = Collector(height)
-    for cell in cells.reshape(-1, height, height, 3):
-        if (cell == cell[0, 0]).all():
-            collector.drop("of one colour")
-        else:
-            collector.add(cell, np.ones(1, np.float32))
+    collector.note(f"cut into {grid}")
+    for row in grid.rows.starts():
+        for column in grid.columns.starts():
+            one = sheet[row : row + side, column : column + side]
+            if (one == one[0, 0]).all():
+                collector.drop("of one colour")
+            else:
+                collector.add_reduced(one, np.ones(1, np.float32))
     return collector.finish((printable(path.stem),), path.name)
+
+
+def grid_of(sheet: np.ndarray, name: str, height: int, cell, spacing) -> Grid:
+    """The grid on which a sheet is cut; ValueError where none fits, or it would cut sprites."""
+    sides = look_at(sheet)
+    grid = find_grid(sides, height, cell, spacing)
+    start = (f"load_sprites: sheet {printable(name)} is {sheet.shape[0]} high and "
+             f"{sheet.shape[1]} wide")
+    if grid is None and (cell, spacing) != (None, None):
+        raise ValueError(
+            f"{start}; no grid of cells of {cell or height} pixels, "
+            f"{'any number' if spacing is None else spacing} apart, has all that is drawn inside "
+            "its cells; expected another cell (--cell) or spacing (--spacing)"
+        )
+    better = None
+    if cell is None and (grid is None or grid.rows.cell == height and cuts_too_much(grid)):
+        better = better_grid(sides, height)
+    if better is not None:
+        found = f"; {better} would fit: say {call_for(better, height)}"
+    else:
+        found = "; say how large a sprite is there and how far apart they are: cell (--cell), " \
+                "spacing (--spacing)"
+    if grid is None:
+        raise ValueError(f"{start}; expected whole multiples of {height}, or sprites of "
+                         f"{height} x {height} with empty lines between them{found}")
+    if better is not None:
+        raise ValueError(f"{start}; {grid} would cut through drawings at {grid.crossed} of "
+                         f"{grid.lines} lines{found}, or cell={height} (--cell {height}) if not")
+    return grid
+
+
+def call_for(grid: Grid, height: int) -> str:
+    """The arguments for which a sheet is cut on this grid."""
+    side = grid.rows.cell
+    if side % height:
+        return f"height={side} (--height {side})"
+    return f"cell={side} (--cell {side})"
 
 
 class Collector:
@@ -200,6 +281,16 @@ class Collector:
         self.kept: dict[bytes, bytes] = {}
         self.labels: dict[bytes, bytes] = {}  # each once
         self.dropped: Counter[str] = Counter()
+        self.averaged: Counter[str] = Counter()  # made smaller with a loss, by size
+        self.odd_sizes: Counter[str] = Counter()
+        self.notes: list[str] = []
+
+    def add_reduced(self, picture: np.ndarray, context: np.ndarray) -> None:
+        small = reduce_area(picture, self.height)
+        times = len(picture) // self.height
+        if times > 1 and not (small.repeat(times, 0).repeat(times, 1) == picture).all():
+            self.averaged[f"{len(picture)} x {len(picture)}"] += 1
+        self.add(small, context)
 
     def add(self, picture: np.ndarray, context: np.ndarray) -> None:
         pixels, label = picture.tobytes(), context.tobytes()
@@ -212,12 +303,22 @@ class Collector:
     def drop(self, reason: str) -> None:
         self.dropped[reason] += 1
 
+    def note(self, words: str) -> None:
+        self.notes.append(words)
+
     def finish(self, class_names: tuple[str, ...], name: str) -> SpriteSet:
         unique, lost = len(self.kept), sum(self.dropped.values())
-        report = LoadReport(unique + lost, unique, dict(sorted(self.dropped.items())))
+        for size, count in self.averaged.most_common(3):
+            self.note(f"{count} of {size} averaged down to {self.height} x {self.height}")
+        if self.odd_sizes:
+            self.note("sizes that do not fit: " + sizes_in_words(self.odd_sizes))
+        report = LoadReport(unique + lost, unique, dict(sorted(self.dropped.items())),
+                            tuple(self.notes))
         if not unique:
-            raise ValueError(f"load_sprites: no sprites in {printable(name)}: {report}")
+            raise ValueError(f"load_sprites: no sprites in {printable(name)}: {report}"
+                             + (remedy_of_sizes(self.odd_sizes) or remedy_of_kinds(self.dropped)))
         images = np.frombuffer(bytearray().join(self.kept), np.uint8)
+        check_range(images, name)
         contexts = np.frombuffer(bytearray().join(self.kept.values()), np.float32)
         return SpriteSet(
             images.reshape(unique, self.height, self.height, 3),
@@ -234,6 +335,96 @@ def check_height(height) -> None:
         raise ValueError(f"load_sprites: height is {height}; expected 1..{MAX_HEIGHT}")
 
 
+def check_cell(cell, spacing, height) -> None:
+    for name, value, lowest in (("cell", cell, 1), ("spacing", spacing, 0)):
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
+            raise TypeError(f"load_sprites: {name} is {value!r}; expected a whole number")
+        if not lowest <= value <= 4096:
+            raise ValueError(f"load_sprites: {name} is {value}; expected {lowest}..4096")
+    if cell is not None and cell % height:
+        raise ValueError(f"load_sprites: cell is {cell} (--cell); expected a whole multiple of "
+                         f"{height}, the height (--height)")
+
+
+def check_range(values: np.ndarray, name: str) -> None:
+    """ValueError where all pictures together are black, or white: another range was meant."""
+    low, high = int(values.min()), int(values.max())
+    if high <= 1:
+        raise ValueError(f"load_sprites: {printable(name)} holds values {low}..{high}, all black; "
+                         "expected 0..255: multiply by 255 first")
+    if low >= 254:
+        raise ValueError(f"load_sprites: {printable(name)} holds values {low}..{high}, all white; "
+                         "expected 0..255, and an alpha channel, if any, of 255 where a pixel is "
+                         "to be seen")
+
+
+def check_alpha(images: np.ndarray, name: str) -> None:
+    """ValueError where a fourth channel of 0 and 1 would let every picture vanish."""
+    if images.shape[3] == 4 and images[..., 3].max() <= 1:
+        raise ValueError(f"load_sprites: {printable(name)} holds alpha 0..{images[..., 3].max()}, "
+                         "which no eye can see; expected 0..255: multiply it by 255, or leave it "
+                         "out with images[..., :3]")
+
+
+def remedy(images: np.ndarray) -> str:
+    """What makes an array of another kind the one expected, as far as one can tell."""
+    steps = ""
+    if images.ndim == 4 and images.shape[1] in (3, 4) and images.shape[3] not in (3, 4):
+        steps = ".transpose(0, 2, 3, 1)"
+    if images.ndim == 2:
+        return ": are images and labels in the wrong order?"
+    if images.ndim == 3:
+        return ": for grey pictures, np.repeat(images[..., None], 3, axis=3)"
+    if images.dtype != np.uint8:
+        low, high = (float(images.min()), float(images.max())) if images.size else (0, 0)
+        steps += ".astype(np.uint8)"
+        if -1 <= low < 0 and high <= 1:
+            return f": values are {low:g}..{high:g}, so ((images + 1) * 127.5).round(){steps}"
+        if 0 <= low and high <= 1:
+            return f": values are {low:g}..{high:g}, so (images * 255.0).round(){steps}"
+        if not (0 <= low and high <= 255):
+            return f": values are {low:g}..{high:g}, to be brought to 0..255"
+    return f": images{steps}" if steps else ""
+
+
+def sizes_in_words(sizes: Counter) -> str:
+    return ", ".join(f"{size} ({count})" for size, count in sizes.most_common(5))
+
+
+def remedy_of_sizes(sizes: Counter) -> str:
+    """What takes pictures of the most frequent size: another height, or cutting them as sheets."""
+    if not sizes:
+        return ""
+    width, height = map(int, sizes.most_common(1)[0][0].split(" x "))
+    if width == height and height <= MAX_HEIGHT:
+        return f"; expected height={height} (--height {height}) for these"
+    return "; expected square pictures, or one of these as a sheet: its own path as source"
+
+
+def remedy_of_kinds(dropped: Counter) -> str:
+    """Where other kinds of picture were the most."""
+    if dropped.get("not PNG, GIF or WebP", 0) > sum(dropped.values()) / 2:
+        return "; expected pictures saved as PNG, GIF or WebP"
+    return ""
+
+
+def warn_of_labels(contexts: np.ndarray, name: str) -> None:
+    """Warns of labels that are allowed and yet perhaps not what they look like."""
+    start = f"load_sprites: {printable(name)} holds "
+    count, columns = contexts.shape
+    if columns == 1 and set(np.unique(contexts)) == {0, 1}:
+        tell(f"{start}one column of 0 and 1: 0 means no class at all; if these are the numbers of "
+             "two classes, store np.eye(2)[labels[:, 0].astype(int)]")
+    if columns > 1 and count > 1 and (contexts == contexts[0]).all():
+        tell(f"{start}{count} equal rows: one class only; expected rows that tell classes apart")
+
+
+def tell(message: str) -> None:
+    warnings.warn(message, stacklevel=5)
+
+
 def check_share(name: str, what: str, count: int, most: int) -> None:
     """No more of something than memory has room for."""
     if count > most:
@@ -246,11 +437,20 @@ def check_labels(labels: np.ndarray, count: int, name: str) -> None:
     """Labels must be (count, k) numbers in [0, 1], k at least 1."""
     start = f"load_sprites: {printable(name)} holds "
     if labels.ndim != 2 or len(labels) != count or labels.shape[1] == 0:
-        raise ValueError(f"{start}labels of shape {labels.shape}; expected ({count}, k)")
+        hint = ""
+        if labels.shape == (count,):
+            hint = ": for class numbers, np.eye(k)[labels]"
+        elif labels.ndim == 2 and labels.shape[1] == count:
+            hint = ": labels.T"
+        raise ValueError(f"{start}labels of shape {labels.shape}; expected ({count}, k){hint}")
     check_share(name, "columns of labels", labels.shape[1], MAX_CLASSES)
     check_share(name, "labels", labels.size, MAX_LABELS)
     if labels.size and not ((labels >= 0) & (labels <= 1)).all():
-        raise ValueError(f"{start}a label outside [0, 1]; expected one-hot or fractional rows")
+        hint = ""
+        if labels.shape[1] == 1 and labels.dtype.kind in "iuf" and (labels == labels // 1).all():
+            hint = ": for class numbers, np.eye(k)[labels[:, 0].astype(int)]"
+        raise ValueError(
+            f"{start}a label outside [0, 1]; expected one-hot or fractional rows{hint}")
 
 
 def existing_path(source) -> Path:
@@ -259,6 +459,8 @@ def existing_path(source) -> Path:
         raise TypeError(
             f"load_sprites: source is {type(source).__name__}; expected a path or a pair of paths"
         )
+    if not os.fspath(source):
+        raise ValueError("load_sprites: source is an empty text; expected a file or folder")
     path = Path(source)
     try:
         path.stat()
