@@ -248,3 +248,72 @@ def test_frechet_trains_by_cpu_seconds(bench):
     nn_model, images = frechet.train_ours(x0, torch.eye(5)[torch.arange(8) % 5], 0.2)
     assert images >= 48 and type(nn_model) is PaletteUnet
     assert frechet.frechet(frechet.features(x0), frechet.features(x0)) == pytest.approx(0, abs=1e-6)
+
+
+class Given:
+    """A run that the judge finds flawless in so many samples, more after each judgement."""
+
+    def __init__(self, steps):
+        self.steps, self.model = steps, torch.nn.Identity()
+
+    def __iter__(self):
+        return iter(range(self.steps))
+
+
+class Beats:
+    """A clock that counts one unit for each stretch, and steps that take no time."""
+
+    units, unit = 0.0, 0.0
+
+    def add(self, seconds):
+        self.units += 1
+
+
+def test_a_race_tells_when_each_bar_was_first_reached(bench, monkeypatch):
+    race, said = bench("race"), []
+    shares = iter([0.1, 0.6, 0.4, 0.85, 0.95, 1.0])
+    monkeypatch.setattr(race, "flawless", lambda nn_model, n: (1.0, next(shares)))
+    reached, correct, share = race.race(Given(100), Beats(), 50, 1, 10, said.append)
+    assert reached == {0.5: 2, 0.8: 4, 0.9: 5} and share == 0.95 and len(said) == 5
+    assert race.row("mine", reached, Beats(), 1.0, 0.95).startswith("| mine | 2 | 4 | 5 | 100.0%")
+
+
+@pytest.mark.parametrize("units, steps, turns", [(3, 100, 3), (50, 2, 3)])
+def test_a_race_ends_with_its_units_or_with_its_run(bench, monkeypatch, units, steps, turns):
+    race, said = bench("race"), []
+    monkeypatch.setattr(race, "flawless", lambda nn_model, n: (0.5, 0.0))
+    reached, _, _ = race.race(Given(steps), Beats(), units, 1, 10, said.append)
+    assert reached == {} and len(said) == turns
+    assert "| – | – | – |" in race.row("mine", reached, Beats(), 0.5, 0.0)
+
+
+def test_a_unit_is_the_time_of_1000_images_before_and_after(bench, monkeypatch):
+    race = bench("race")
+    monkeypatch.setattr(race.Clock, "train", lambda self, batches: None)
+    times = iter([2.0, 4.0, 4.0])
+    monkeypatch.setattr(race.Clock, "measure", lambda self: next(times))
+    clock = race.Clock()
+    clock.add(30)
+    assert clock.units == 10 and clock.unit == 4
+    clock.add(8)
+    assert clock.units == 12
+
+
+def test_a_small_race_is_run_to_its_row(bench, monkeypatch, capsys):
+    race = bench("race")
+    x0, c = bench("networks").sprites(20), torch.eye(5).repeat(4, 1)
+    monkeypatch.setattr(race, "forged", lambda seed: lambda n, generator: (x0[:4], c[:4]))
+    monkeypatch.setitem(race.ENTRIES, "plain", race.as_the_command_does("plain", batch_size=4))
+    race.main(["plain", "--units", "0.05", "--every", "0.05", "--samples", "4", "--threads", "1"])
+    said = capsys.readouterr().out
+    assert " units (" in said and "| plain | – | – | – |" in said
+
+
+def test_judging_leaves_the_conviction_of_a_run_as_it_was(bench, monkeypatch):
+    race, asked = bench("race"), []
+    nn_model = stirred(PaletteUnet).train()
+    monkeypatch.setattr(race, "sample_ddim", lambda n, nn_model, **options: asked.append(
+        (nn_model.conviction, nn_model.training)) or (torch.ones(n, 3, 16, 16), None))
+    race.flawless(nn_model, 3)
+    assert asked == [(race.CONVICTION, False)]
+    assert nn_model.conviction == 1 and nn_model.training
