@@ -1,5 +1,6 @@
 """The scripts under tests/benchmarks measure what they say, on tiny input."""
 
+import functools
 import importlib
 from pathlib import Path
 
@@ -303,6 +304,7 @@ def test_a_small_race_is_run_to_its_row(bench, monkeypatch, capsys):
     race = bench("race")
     x0, c = bench("networks").sprites(20), torch.eye(5).repeat(4, 1)
     monkeypatch.setattr(race, "forged", lambda seed: lambda n, generator: (x0[:4], c[:4]))
+    monkeypatch.setattr(race, "Clock", functools.partial(race.Clock, batches=1))
     monkeypatch.setitem(race.ENTRIES, "plain", race.as_the_command_does("plain", batch_size=4))
     race.main(["plain", "--units", "0.05", "--every", "0.05", "--samples", "4", "--threads", "1"])
     said = capsys.readouterr().out
