@@ -1,4 +1,4 @@
-"""The network keeps its contract: shapes, contexts, levels, determinism, and clear errors."""
+"""What the voting network has of its own; what both networks share is in test_networks.py."""
 
 import pathlib
 
@@ -27,72 +27,6 @@ def noisy(n=3, height=16):
     return torch.randn(n, 3, height, height, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("height", [8, 16, 24, 32])
-def test_heights_8_16_24_and_32_run(trained, height):
-    x = noisy(height=height)
-    eps = trained(x, torch.tensor([0.2, 0.5, 1.0]))
-    assert eps.shape == x.shape and eps.dtype == torch.float32
-    assert torch.isfinite(eps).all()
-
-
-@pytest.mark.parametrize("shape", [(3, 3, 12, 12), (3, 3, 17, 17), (3, 1, 16, 16), (3, 16, 16),
-                                   (0, 3, 16, 16), (3, 3, 0, 0)])
-def test_a_shape_that_the_network_cannot_take_is_named(trained, shape):
-    with pytest.raises(ValueError, match=r"PaletteUnet: x has shape .*expected \(B, ., H, W\)"):
-        trained(torch.zeros(shape), torch.tensor(0.5))
-
-
-def test_integer_images_are_refused(trained):
-    with pytest.raises(TypeError, match="x holds torch.uint8"):
-        trained(torch.zeros(1, 3, 16, 16, dtype=torch.uint8), torch.tensor(0.5))
-
-
-@pytest.mark.parametrize("t", [torch.tensor([0.5, 0.5]), torch.full((3, 2), 0.5)])
-def test_levels_of_a_wrong_shape_are_named(trained, t):
-    with pytest.raises(ValueError, match="t has shape"):
-        trained(noisy(), t)
-
-
-@pytest.mark.parametrize("t", [-0.1, 1.5, float("nan"), 250.0])
-def test_levels_outside_0_to_1_are_named(trained, t):
-    with pytest.raises(ValueError, match=r"t .*in \[0, 1\]"):
-        trained(noisy(), torch.tensor(t))
-
-
-def test_a_context_of_the_wrong_width_is_named(trained):
-    with pytest.raises(ValueError, match=r"c has shape \(3, 4\); expected \(3, 5\)"):
-        trained(noisy(), torch.tensor(0.5), torch.zeros(3, 4))
-
-
-def test_a_context_for_another_batch_is_named(trained):
-    with pytest.raises(ValueError, match=r"c has shape \(2, 5\)"):
-        trained(noisy(), torch.tensor(0.5), torch.zeros(2, 5))
-
-
-def test_integer_contexts_are_refused(trained):  # known faults 7
-    with pytest.raises(TypeError, match="c .*torch.int64"):
-        trained(noisy(), torch.tensor(0.5), torch.zeros(3, 5, dtype=torch.int64))
-
-
-def test_fractions_of_a_context_count(trained):  # known faults 7
-    whole, half = torch.eye(5)[:1], 0.5 * torch.eye(5)[:1]
-    t = torch.tensor(0.5)
-    assert (trained(noisy(), t, whole) - trained(noisy(), t, half)).abs().max() > 1e-4
-
-
-def test_no_context_is_a_context_of_zeros(trained):
-    t = torch.tensor([0.1, 0.5, 0.9])
-    torch.testing.assert_close(trained(noisy(), t), trained(noisy(), t, torch.zeros(3, 5)),
-                               rtol=0, atol=1e-6)
-
-
-def test_one_level_in_the_shape_of_the_snippet_is_the_level_of_every_image(trained):
-    x = noisy()
-    one = trained(x, torch.tensor([0.4])[:, None, None, None])
-    each = trained(x, torch.full((3,), 0.4))
-    torch.testing.assert_close(one, each, rtol=0, atol=1e-5)
-
-
 def test_each_image_is_answered_at_its_own_level(trained):
     n = 2 * ROWS // 256 + 3  # so that their pixels do not all vote at once
     x, t = noisy(n), torch.linspace(0.1, 0.9, n)
@@ -100,38 +34,6 @@ def test_each_image_is_answered_at_its_own_level(trained):
     for k in range(n):
         alone = trained(x[k : k + 1], t[k : k + 1])
         torch.testing.assert_close(together[k : k + 1], alone, rtol=0, atol=1e-5)
-
-
-def test_the_level_is_told_as_points_on_circles_the_slowest_a_quarter_of_one(trained):
-    heard = []
-    trained.embed.level.register_forward_pre_hook(lambda _, arguments: heard.append(arguments[0]))
-    trained(noisy(), torch.tensor([0.0, 0.5, 1.0]))
-    sines, cosines = heard[0].chunk(2, dim=1)
-    torch.testing.assert_close(sines**2 + cosines**2, torch.ones(3, 16), rtol=0, atol=1e-5)
-    slowest = torch.tensor([0.0, 0.5**0.5, 1.0])
-    torch.testing.assert_close(sines[:, 0], slowest, rtol=0, atol=1e-6)
-
-
-def test_two_eval_forwards_are_bit_equal(trained):  # known faults 2
-    x, t, c = noisy(), torch.tensor(0.3), torch.eye(5)[:3]
-    assert torch.equal(trained(x, t, c), trained(x, t, c))
-
-
-def test_every_parameter_used_is_in_the_state_dict(trained):  # known faults 2
-    again = PaletteUnet(channels=16)
-    again.load_state_dict(trained.state_dict())
-    x, t, c = noisy(), torch.tensor(0.3), torch.eye(5)[:3]
-    assert torch.equal(trained(x, t, c), again(x, t, c))
-
-
-def test_every_parameter_learns(trained):
-    trained(noisy(), torch.tensor([0.1, 0.5, 0.9]), torch.eye(5)[:3]).square().mean().backward()
-    assert [n for n, p in trained.named_parameters() if p.grad is None or not p.grad.any()] == []
-
-
-def test_nothing_is_kept_between_batches():  # known faults 17
-    kinds = {type(module).__name__ for module in PaletteUnet().modules()}
-    assert not any("BatchNorm" in kind for kind in kinds)
 
 
 @pytest.mark.parametrize("i", LEVELS)
@@ -190,15 +92,6 @@ def test_a_palette_is_kept_for_life():
     assert nn_model.palette[0].tolist() == [-1, 0, 1] and (nn_model.palette <= 1).all(1).sum() == 1
 
 
-def test_bfloat16_changes_the_guess_by_its_rounding_only(trained):
-    x, t = noisy(), torch.tensor([0.02, 0.5, 1.0])
-    exact = trained(x, t)
-    with torch.autocast("cpu", torch.bfloat16):
-        rounded = trained(x, t)
-    assert rounded.dtype == torch.float32
-    assert 0 < (rounded - exact).abs().max() < 0.05
-
-
 def test_a_hook_that_keeps_the_votes_has_them_as_they_were_cast(trained):
     kept = []
     with torch.no_grad():
@@ -219,18 +112,6 @@ def test_conviction_multiplies_the_votes(trained):
         trained.vote.bias.mul_(2)
     torch.testing.assert_close(trained(x, t), twice, rtol=0, atol=1e-4)
     assert (once - twice).abs().max() > 1e-3
-
-
-def test_the_shipped_architecture_takes_no_arguments_and_fits_in_4_megabytes():
-    nn_model = PaletteUnet()
-    half_floats = 2 * sum(p.numel() for p in nn_model.parameters())
-    assert half_floats <= 4e6
-    assert nn_model(noisy(), torch.tensor(0.5)).shape == (3, 3, 16, 16)
-
-
-def test_the_schedule_must_be_a_schedule():
-    with pytest.raises(TypeError, match="schedule"):
-        PaletteUnet(schedule=[0.1, 0.2])
 
 
 def test_the_network_is_one_short_file():

@@ -20,17 +20,16 @@ import time
 import torch
 from torch import nn
 
-import diffutils.training as training
-from diffutils import linear_schedule, perturb_input, sample_ddim
+from diffutils import fit, linear_schedule, perturb_input, sample_ddim
 from diffutils.grammar import GrammarDenoiser
 from diffutils.sprites import forge_sprites, judge
 from diffutils.train import forged
+from diffutils.training import bound_weights, min_snr_weights
 from diffutils.votes import GROUPS, ConvBlock, PaletteUnet, WholeBlock
 
 IMAGES, BATCH = 76_800, 128
 LONG, CONVICTION = {"learning_rate": 4e-3, "bfloat16": True}, 40.0
 LEVELS = (25, 50, 100, 200, 300, 400)
-BOUND = training.bound_weights
 
 
 class Attention(nn.Module):
@@ -116,7 +115,7 @@ class WithoutGlance(PaletteUnet):
 
     def __init__(self, **given):
         super().__init__(**given)
-        self.embed.glance = Nothing()
+        self.glance = Nothing()
 
 
 class WithoutPalette(PaletteUnet):
@@ -138,19 +137,13 @@ def like_v(schedule):
     return (1 / schedule.alpha_bar).clamp(max=100).float()
 
 
-def min_snr(schedule):
-    """min(SNR, 5) / SNR: arXiv 2303.09556 for a network that guesses the noise."""
-    snr = schedule.alpha_bar / (1 - schedule.alpha_bar).clamp(min=1e-9)
-    return (snr.clamp(max=5) / snr).float()
-
-
 VARIANTS = {
     "as shipped": {},
     "another seed": {"seed": 1},
     "no palette (v alone)": {"network": WithoutPalette},
-    "plain loss": {"weights": plain},
-    "loss of v": {"weights": like_v},
-    "min-SNR-5": {"weights": min_snr},
+    "plain loss": {"level_weights": plain},
+    "loss of v": {"level_weights": like_v},
+    "min-SNR-5": {"level_weights": min_snr_weights},
     "attention at 4x4": {"network": WithAttention},
     "no look at all places": {"network": WithoutWhole},
     "two looks, hidden 160": {"network": TwoLooks, "hidden": 160},
@@ -180,15 +173,14 @@ def build(network=PaletteUnet, **sizes):
     return network(**sizes)
 
 
-def train(sprites, *, weights=BOUND, seed=0, learning_rate=3e-3, batch_size=BATCH, averaged=True,
-          bfloat16=False, seconds=None, **network):
+def train(sprites, *, level_weights=bound_weights, seed=0, learning_rate=3e-3, batch_size=BATCH,
+          averaged=True, bfloat16=False, seconds=None, **network):
     """A trained network, the steps that it was trained, and the CPU seconds that they took."""
-    training.bound_weights = weights
     torch.manual_seed(seed)
     nn_model = build(**network)
     length = {"seconds": seconds} if seconds else {"steps": IMAGES // batch_size}
-    run = training.fit(nn_model, sprites, schedule=linear_schedule(), batch_size=batch_size,
-                       seed=seed, learning_rate=learning_rate, bfloat16=bfloat16, **length)
+    run = fit(nn_model, sprites, schedule=linear_schedule(), batch_size=batch_size, seed=seed,
+              learning_rate=learning_rate, level_weights=level_weights, bfloat16=bfloat16, **length)
     start = time.process_time()
     for _ in run:
         pass
@@ -250,7 +242,7 @@ def compare_speed(names, sprites):
     runs, forward, step = {}, {}, {}
     for name in names:
         nn_model = build(**VARIANTS[name])
-        runs[name] = training.fit(nn_model, sprites, schedule=linear_schedule(), batch_size=100)
+        runs[name] = fit(nn_model, sprites, schedule=linear_schedule(), batch_size=100)
         forward[name], step[name] = [], []
     for _ in range(20):
         for name, run in runs.items():

@@ -1,11 +1,11 @@
 """Speed side by side: `python tests/benchmarks/speed.py [threads [rounds]]`, one table.
 
 Each network in turn, three rounds or as many as asked, best of each: images a second at batch 100
-(forward, backward, step), seconds for 32 sprites by 500 steps of DDPM and by 25 of DDIM, ours with
-the shipped weights (those of a fresh network are easier to compute with). Then our training in
-bfloat16, as `fit(..., bfloat16=True)` does it, what share of the machine's own convolution rate
-our training in float32 reaches, and what share it would reach if all but its convolutions and
-matrix products took no time.
+(forward, backward, step), seconds for 32 sprites by 500 steps of DDPM and by 25 of DDIM, our two
+with the shipped weights (those of a fresh network are easier to compute with). Then for each of
+ours its training in bfloat16, as `fit(..., bfloat16=True)` does it, what share of the machine's own
+convolution rate its training in float32 reaches, and what share it would reach if all but its
+convolutions and matrix products took no time.
 """
 
 import sys
@@ -16,12 +16,10 @@ from reference_network import ReferenceUnet, diffusers_unet
 from torch.profiler import ProfilerActivity, profile
 
 from diffutils import linear_schedule, perturb_input, sample_ddim, sample_ddpm
-from diffutils.votes import PaletteUnet
-from diffutils.weights import load_pretrained
+from diffutils.weights import KINDS, load_pretrained, pretrained_path
 
 SCHEDULE = linear_schedule()
 PRODUCTS = {"aten::mkldnn_convolution", "aten::convolution_backward", "aten::addmm", "aten::mm"}
-ROUNDS = int(sys.argv[2]) if len(sys.argv) > 2 else 3
 
 
 def seconds(work):
@@ -94,37 +92,63 @@ def flops_of(nn_model):
     return counter.get_total_flops()
 
 
-def main():
-    torch.set_num_threads(int(sys.argv[1]) if len(sys.argv) > 1 else 2)
-    torch.manual_seed(0)
-    networks = {"ours": PaletteUnet(), "reference": ReferenceUnet(), "diffusers": diffusers_unet()}
-    networks["ours"].learn_palette(torch.rand(127, 3) * 2 - 1)
-    drawing = networks | {"ours": load_pretrained()[0]}
-    results, lean = {name: [] for name in networks}, []
-    for _ in range(ROUNDS):
+def fresh(kind):
+    """A network as training begins with it; one that votes has its colours."""
+    nn_model = KINDS[kind]()
+    if kind == "palette":
+        nn_model.learn_palette(torch.rand(127, 3) * 2 - 1)
+    return nn_model
+
+
+def by_turns(networks, drawing, rounds):
+    """Of each network the best images a second, seconds of 500 steps and of 25; and in bfloat16."""
+    results, lean = {name: [] for name in networks}, {name: [] for name in KINDS}
+    for _ in range(rounds):
         for name, nn_model in networks.items():
             results[name].append((train_rate(nn_model), sample_seconds(drawing[name], sample_ddpm),
                                   sample_seconds(drawing[name], sample_ddim, n=25)))
-        lean.append(train_rate(networks["ours"], bfloat16=True))
-    peak = max(convolution_rate() for _ in range(ROUNDS))
-    print(f"{torch.get_num_threads()} threads, best of {ROUNDS} alternating rounds")
-    print(f"{'':12}{'parameters':>12}{'images/s':>10}{'500 steps s':>13}{'25 steps s':>12}")
+        for name in lean:
+            lean[name].append(train_rate(networks[name], bfloat16=True))
     best = {}
-    for name, nn_model in networks.items():
-        rates, long, short = zip(*results[name], strict=True)
-        best[name] = (max(rates), min(long), min(short))
-        count = sum(p.numel() for p in nn_model.parameters())
-        print(f"{name:12}{count:12,}{max(rates):10.0f}{min(long):13.2f}{min(short):12.3f}")
-    ours, reference = best["ours"], best["reference"]
-    print(f"trains {ours[0] / reference[0]:.1f} times as fast as the reference, "
-          f"samples {reference[1] / ours[1]:.1f} times")
-    print(f"in bfloat16 it trains {max(lean):.0f} images/s, {max(lean) / reference[0]:.1f} times")
-    used = 3 * flops_of(networks["ours"]) * ours[0] / 1e9
+    for name, found in results.items():
+        rates, long, short = zip(*found, strict=True)
+        best[name] = max(rates), min(long), min(short)
+    return best, {name: max(rates) for name, rates in lean.items()}
+
+
+def compare(name, nn_model, best, lean, peak, rounds):
+    """Prints what one of our networks gains over the course's, and where its time goes."""
+    (rate, long, short), (slow_rate, slow_long, slow_short) = best[name], best["reference"]
+    print(f"\n{name} trains {rate / slow_rate:.1f} times as fast as the reference, samples "
+          f"{slow_long / long:.1f} times (500 steps) and {slow_short / short:.1f} times (25)")
+    print(f"in bfloat16 it trains {lean:.0f} images/s, {lean / slow_rate:.1f} times")
+    used = 3 * flops_of(nn_model) * rate / 1e9
     print(f"training uses {used:.0f} GFLOP/s; a bare convolution of its size reaches {peak:.0f}: "
           f"{used / peak:.2f}")
-    share = min(time_in_products(networks["ours"]) for _ in range(ROUNDS))
+    share = min(time_in_products(nn_model) for _ in range(rounds))
     print(f"its products take {share:.0%} of a step; if the rest took no time, they would reach "
           f"{used / share / peak:.2f}")
+
+
+def main(arguments=None):
+    given = [int(number) for number in (sys.argv[1:] if arguments is None else arguments)]
+    threads, rounds = (given + [2, 3][len(given):])[:2]
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    ours = {kind: fresh(kind) for kind in KINDS}
+    networks = ours | {"reference": ReferenceUnet(), "diffusers": diffusers_unet()}
+    drawing = networks | {kind: load_pretrained(kind)[0] for kind in KINDS}
+    best, lean = by_turns(networks, drawing, rounds)
+    peak = max(convolution_rate() for _ in range(rounds))
+    print(f"{torch.get_num_threads()} threads, best of {rounds} alternating rounds")
+    print(f"{'':12}{'parameters':>12}{'file MB':>9}{'images/s':>10}{'500 steps s':>13}"
+          f"{'25 steps s':>12}")
+    for name, (rate, long, short) in best.items():
+        count = sum(p.numel() for p in networks[name].parameters())
+        size = f"{pretrained_path(name).stat().st_size / 1e6:.1f}" if name in KINDS else ""
+        print(f"{name:12}{count:12,}{size:>9}{rate:10.0f}{long:13.2f}{short:12.3f}")
+    for name, nn_model in ours.items():
+        compare(name, nn_model, best, lean[name], peak, rounds)
 
 
 if __name__ == "__main__":
