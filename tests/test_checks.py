@@ -15,6 +15,7 @@ from diffutils.stage.checks import (
     engine,
     levels,
     loops,
+    mixing,
     numbers,
     predictions,
     shares,
@@ -28,6 +29,7 @@ EXERCISES = {
     "predict_x0": levels.PREDICT_X0,
     "posterior_shares": shares.POSTERIOR_SHARES,
     "effective_number": shares.EFFECTIVE_NUMBER,
+    "mixing_desk": mixing.MIXING_DESK,
     "training_loss": loops.TRAINING_LOSS,
     "ddpm_mean": steps.DDPM_MEAN,
     "ddpm_step": steps.DDPM_STEP,
@@ -94,6 +96,10 @@ def my_effective_number(shares):
     return 1 / sum(float(share) ** 2 for share in shares)
 
 
+def my_mixing_desk(h, scale, shift):
+    return h + scale * h + shift
+
+
 def my_loss(x0, *, nn_model, schedule):
     noise = torch.randn(x0.shape)
     i = torch.randint(1, schedule.timesteps + 1, (x0.shape[0],))
@@ -145,7 +151,8 @@ def my_levels(n, timesteps):
 ANSWERS = {
     "beta_schedule": my_beta, "alpha_bar": my_running_product, "perturb_input": my_perturb_input,
     "predict_x0": my_predict_x0, "posterior_shares": my_shares,
-    "effective_number": my_effective_number, "training_loss": my_loss, "ddpm_mean": my_ddpm_mean,
+    "effective_number": my_effective_number, "mixing_desk": my_mixing_desk,
+    "training_loss": my_loss, "ddpm_mean": my_ddpm_mean,
     "ddpm_step": my_denoise_add_noise, "sampler_loop": my_sample_ddpm,
     "context_dropout": my_drop_context, "guidance": my_guidance,
     "guidance, paper": my_paper_guidance, "ddim_step": my_denoise_ddim, "ddim_levels": my_levels,
@@ -167,7 +174,7 @@ def test_the_right_answer_passes_with_a_measured_fact(name, capsys):
 
 
 def test_there_are_many_known_mistakes_and_no_name_stands_for_two_of_them():
-    assert len({(mistake.name, mistake.sentence) for _, mistake in BANK}) >= 100
+    assert len({(mistake.name, mistake.sentence) for _, mistake in BANK}) >= 250
     for exercise in EXERCISES.values():
         names = [mistake.name for mistake in exercise.mistakes]
         assert len(names) == len(set(names)) >= 7
@@ -263,7 +270,7 @@ def test_the_noise_put_back_is_read_off_the_pictures_as_it_was_drawn():
         drawn.append(torch.randn_like(x) * (i > 1))
         return drawn[-1]
 
-    oracle, samples = loops.run_sampler(loops.loop(draw=draw))
+    oracle, samples, _ = loops.run_sampler(loops.loop(draw=draw))
     z = loops.noise_put_back(oracle, samples)
     torch.testing.assert_close(z, torch.stack(drawn), atol=2e-3, rtol=0)
 
@@ -279,52 +286,56 @@ def test_the_loss_in_a_message_is_that_of_the_network_it_speaks_of():
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_an_unknown_wrong_answer_gets_a_hint_with_its_proportion_and_sign(name):
+@pytest.mark.parametrize("factor", [1.37, -0.73])
+def test_a_multiple_of_the_right_answer_is_told_by_which_number(name, factor):
     right = EXERCISES[name].right
-    result = check(name, lambda *a, **k: 1.37 * right(*a, **k))
-    assert result.mistake == "unknown" and not result.passed
-    assert "Everything that is wrong is 1.37 times what it should be." in result.message
-    assert "The largest difference is at" in result.message
-    result = check(name, lambda *a, **k: -0.73 * right(*a, **k))
-    assert result.mistake == "unknown"
-    assert "of the other sign" in result.message and "-0.73 times" in result.message
+    result = check(name, lambda *a, **k: factor * right(*a, **k))
+    assert not result.passed and result.mistake != "unknown"
+    if name in ("beta_schedule", "alpha_bar"):
+        assert result.mistake == "scaled" and f"{factor:.4g} times what it" in result.message
 
 
 def test_a_hint_says_where_it_is_right_and_where_wrong():
     def wrong_late(x, i, noise, *, schedule):
         x_t = perturb_input(x, i, noise, schedule=schedule)
-        return x_t + 0.25 if i == 250 else x_t
+        return x_t + 0.25 * x_t.sin() if i == 125 else x_t
 
-    message = checks.perturb_input(wrong_late).message
-    assert "Wrong: level 250 of 500. Right: level 0 of 500, level 1 of 500" in message
-    assert "times what it should be" not in message
-
-
-def test_a_hint_compares_what_the_student_does_with_what_is_wanted():
-    def half_noise(x, i, noise, *, schedule):
-        return perturb_input(x, i, noise / 2, schedule=schedule)
-
-    message = checks.perturb_input(half_noise).message
-    full = (1 - alpha_bar(125)) ** 0.5
-    assert f"adds noise of std {full / 2:.3f}" in message
-    assert f"the right one keeps {alpha_bar(125) ** 0.5:.3f}" in message
+    result = checks.perturb_input(wrong_late)
+    assert result.mistake == "unknown"
+    assert "Wrong: level 125 of 500. Right: level 0 of 500, level 1 of 500" in result.message
+    assert "times what it should be" not in result.message
 
 
-def test_unknown_faults_of_a_sampler_a_loss_and_a_dropout_get_hints():
-    def every_other_level(x, *, nn_model, schedule):
-        for i in range(schedule.timesteps, 0, -2):
+def test_a_coefficient_that_is_wrong_is_told_apart_from_those_that_are_right():
+    def wobbly(x, i, noise, *, schedule):
+        return perturb_input(x, i, noise * (1 + i % 7 / 10), schedule=schedule)
+
+    result = checks.perturb_input(wobbly)
+    full = (1 - alpha_bar(250)) ** 0.5
+    assert result.mistake == "noise-off"
+    assert f"the noise counts {1.5 * full:.4g} at level 250, it should count {full:.4g}" in (
+        result.message
+    )
+    assert "the sprite counts" not in result.message
+
+
+def test_faults_of_a_sampler_a_loss_and_a_dropout_are_read_off_their_numbers():
+    def every_third_level(x, *, nn_model, schedule):
+        for i in range(schedule.timesteps, 0, -3):
             x = denoise_add_noise(x, i, nn_model(x, i / schedule.timesteps), 0, schedule=schedule)
         return x
 
-    result = checks.sampler_loop(every_other_level)
-    assert result.mistake == "unknown" and "50 where 100 is right" in result.message
-    result = checks.sampler_loop(loops.loop(draw=lambda x, i: torch.randn_like(x) / 2 * (i > 1)))
-    assert result.mistake == "unknown" and "noise of 0.50 of a step's std" in result.message
+    result = checks.sampler_loop(every_third_level)
+    assert result.mistake == "levels-skipped" and "34 levels are asked for, 3 apart" in (
+        result.message
+    )
+    result = checks.sampler_loop(loops.loop(draw=lambda x, i: torch.randn_like(x) / 3 * (i > 1)))
+    assert result.mistake == "noise-of-the-wrong-size" and "0.33 of a step's std" in result.message
     result = checks.training_loss(loops.loss_with(loss=lambda n, g, *_: 2 * ((n - g) ** 2).mean()))
-    assert result.mistake == "unknown" and "2 where 1 is right" in result.message
+    assert result.mistake == "loss-scaled" and "2 times as much" in result.message
     result = checks.context_dropout(lambda c, p: contexts.right_drop(c, p / 2))
-    assert result.mistake == "unknown" and "drops 5 % of the contexts" in result.message
-    result = checks.ddim_levels(lambda n, timesteps: [timesteps, *range(n - 1, -1, -1)])
+    assert result.mistake == "wrong-share-dropped" and "5 % of the contexts" in result.message
+    result = checks.ddim_levels(lambda n, timesteps: [timesteps, *range(2 * n - 2, -1, -2)])
     assert result.mistake == "unknown" and "visits 31 levels" in result.message
 
 
@@ -403,7 +414,8 @@ def test_an_error_is_reported_with_its_kind_its_words_and_its_line():
     result = checks.perturb_input(broken)
     line = broken.__code__.co_firstlineno + 1
     assert result.mistake == "error"
-    assert f"broken stops in line {line} with RuntimeError: The size of tensor" in result.message
+    told = f"broken stops in line {line}, `return x + torch.zeros(7, 7)`, with RuntimeError: The"
+    assert told in result.message
 
 
 def test_a_wrong_signature_is_reported_and_no_address_is_printed():
@@ -429,25 +441,123 @@ def test_wrong_shape_kind_precision_and_nan_are_told_apart():
         return lambda *a, **k: how(perturb_input(*a, **k))
 
     result = checks.perturb_input(change(lambda x: x.flatten(1)))
-    assert result.mistake == "shape" and "(2, 48) where (2, 3, 4, 4)" in result.message
+    assert result.mistake == "shape" and "(1, 48) where (1, 3, 4, 4)" in result.message
     result = checks.perturb_input(change(lambda x: "sprite"))
     assert result.mistake == "type" and "returns a str" in result.message
     result = checks.perturb_input(change(lambda x: ["a", "b"]))
     assert result.mistake == "type" and "returns a list" in result.message
-    result = checks.perturb_input(change(lambda x: x.double()))
-    assert result.mistake == "dtype" and "float64" in result.message
     result = checks.perturb_input(change(lambda x: x / 0 * 0))
-    assert result.mistake == "not-finite" and "96 of its 96 numbers are nan" in result.message
+    assert result.mistake == "not-finite" and "48 of its 48 numbers are nan" in result.message
     assert checks.sampler_loop(loops.loop(finish=lambda x, eps: x[:1])).mistake == "shape"
     assert checks.context_dropout(lambda c, probability: c[0]).mistake == "shape"
 
 
-def test_a_function_that_changes_what_it_is_given_is_told_so():
+def test_a_right_answer_of_another_kind_is_right_with_a_hint():
+    def change(how):
+        return checks.perturb_input(lambda *a, **k: how(perturb_input(*a, **k)))
+
     def in_place(x, i, noise, *, schedule):
-        x *= 0.5
+        x *= schedule.alpha_bar[i].sqrt()
+        x += (1 - schedule.alpha_bar[i]).sqrt() * noise
         return x
 
+    for result, hint in (
+        (change(lambda x: x.double()), "its numbers are float64"),
+        (change(lambda x: x.numpy()), "it gives a numpy array"),
+        (checks.perturb_input(in_place), "it changes the tensor it was given"),
+    ):
+        assert result.passed and hint in result.message and "variance of the two" in result.message
+    assert "float64" not in change(lambda x: x).message
+
+
+def test_a_wrong_answer_that_changes_what_it_is_given_is_told_so():
+    def in_place(x, i, noise, *, schedule):
+        x *= x.abs().sin()
+        return x + noise * i * schedule.beta[i]
+
     assert checks.perturb_input(in_place).mistake == "changed-input"
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_function_that_draws_its_own_noise_is_told_so_with_two_answers(name):
+    right = EXERCISES[name].right
+    message = check(name, lambda *a, **k: right(*a, **k) + 0.1 * torch.rand(1).item())
+    assert message.mistake == "draws-its-own-noise"
+    assert re.search(r": [-\d.]+ the first time, [-\d.]+ the second", message.message)
+    numpys = check(name, lambda *a, **k: right(*a, **k) + 0.1 * numpy.random.rand())
+    assert numpys.mistake == "draws-its-own-noise"
+
+
+def test_an_argument_that_has_no_say_is_named():
+    schedule = linear_schedule()
+
+    def typed_in(x, i, noise, *, schedule=schedule):
+        return perturb_input(x, i, noise, schedule=linear_schedule())
+
+    def no_level(x, i, noise, *, schedule):
+        return perturb_input(x, 250, noise, schedule=linear_schedule())
+
+    assert checks.perturb_input(typed_in).mistake in ("ignores-schedule", "error")
+    assert checks.perturb_input(lambda x, i, noise, *, schedule: 0.9 * x).mistake == "ignores-i"
+    result = checks.ddim_step(
+        lambda x, i, i_prev, eps, *, schedule: denoise_add_noise(x, 7, eps, 0, schedule=schedule)
+    )
+    assert result.mistake == "ignores-i" and "whatever i is" in result.message
+
+
+@pytest.mark.parametrize("name", [name for name in PLAIN if EXERCISES[name].batched])
+def test_a_function_that_depends_on_the_batch_is_told_so(name):
+    right = EXERCISES[name].right
+
+    def crowd(*arguments, **keywords):
+        answer = right(*arguments, **keywords)
+        return answer - answer.mean(0, keepdim=True) / 2
+
+    result = check(name, crowd)
+    assert result.mistake == "depends-on-the-batch"
+    assert re.search(r"[-\d.]+ alone, [-\d.]+ in a batch of \d", result.message)
+
+
+def test_what_stops_a_loop_is_told_with_its_line_unless_it_is_known():
+    def broken(x, *, nn_model, schedule):
+        for i in range(schedule.timesteps, 0, -1):
+            x = x - nn_model(x, i / schedule.timesteps) @ torch.zeros(3)
+        return x
+
+    result = checks.sampler_loop(broken)
+    line = broken.__code__.co_firstlineno + 2
+    assert result.mistake == "error" and f"stops in line {line}, `x = x - nn_model" in (
+        result.message
+    )
+
+
+def test_no_number_is_printed_that_was_not_measured():
+    def explodes(x, *, nn_model, schedule):
+        for i in range(schedule.timesteps, 0, -1):
+            x = 1e30 * x - nn_model(x, i / schedule.timesteps)
+        return x
+
+    nothing = (
+        checks.sampler_loop(explodes),
+        checks.sampler_loop(lambda x, *, nn_model, schedule: 3 * nn_model(x, 0.77) + x),
+        checks.perturb_input(lambda x, i, noise, *, schedule: x / (i - 125) * 1e20),
+        checks.training_loss(lambda x0, *, nn_model, schedule: nn_model(x0 / 0, 0.5).sum()),
+        checks.alpha_bar(lambda beta: (beta - 0.01).log()),
+        checks.predict_x0(lambda x_t, i, noise, *, schedule: x_t * float("inf")),
+        checks.mixing_desk(lambda h, scale, shift: h * float("nan")),
+    )
+    for result in nothing:
+        assert not result.passed
+        assert not re.search(r"(of|from|to|has|std|is|by) -?(nan|inf)|\d{9}", result.message), (
+            result.message
+        )
+
+
+@pytest.mark.parametrize(("name", "mistake"), BANK, ids=BANK_NAMES)
+def test_all_numbers_of_a_known_mistake_are_measured(name, mistake):
+    yours = engine.run(EXERCISES[name].measure, mistake.function)
+    for blank in re.findall(r"\{your_(\w+)", mistake.sentence):
+        assert engine.measured(yours.get(blank)), blank
 
 
 def test_a_call_in_place_of_the_function_is_told_so():
@@ -649,15 +759,83 @@ def test_a_word_is_a_prediction_too(folder, capsys):
     assert "You said 0.5: a hit, 0.02 too low" in capsys.readouterr().out
 
 
-def test_the_first_answer_counts_once_the_truth_was_shown(folder, capsys):
+def test_the_first_answer_stays_and_a_miss_may_be_tried_again(folder, capsys):
     checks.predict("01-signal", ASK, 0.1)
     checks.predict("01-signal", ASK, 0.2)  # a change of mind before the truth
     checks.reveal("01-signal", 0.53, within=0.05)
     restart()
     checks.predict("01-signal", ASK, 0.53)
-    assert "Your prediction: 0.2, said before the answer was shown" in capsys.readouterr().out
+    told = "Your prediction: 0.2, said before the answer was shown; it stays in the ledger. Your "
+    assert told + "next try: 0.53. Noted." in capsys.readouterr().out
     checks.reveal("01-signal", 0.53, within=0.05)
-    assert "You said 0.2: a miss" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "You said 0.2: a miss, 0.33 too low (0.05 allowed). Tried again, 0.53: a hit" in out
+    checks.ledger("01")
+    out = capsys.readouterr().out
+    assert "0 of 1 points" in out and "you said 0.2, measured 0.53: a miss" in out
+    assert "tried again, 0.53: a hit" in out
+    assert json.loads((folder / "predictions.json").read_text())["01-signal"]["guess"] == 0.2
+
+
+def test_a_hit_is_not_tried_again(folder, capsys):
+    lesson(0.52)
+    capsys.readouterr()
+    checks.predict("01-signal", ASK, 0.9)
+    assert capsys.readouterr().out == (
+        "Your prediction: 0.52, said before the answer was shown; it stays.\n"
+    )
+
+
+NUMBERS_AS_SAID = [
+    ("768 numbers", 768), ("97%", 0.97), ("97 %", 0.97), ("97 percent", 0.97), ("0,53", 0.53),
+    ("about 0.5", 0.5), ("half", 0.5), ("one half", 0.5), ("a third", 1 / 3),
+    ("three quarters", 0.75), ("two hundred and fifty", 250), ("1,000", 1000), ("1 000", 1000),
+    ("16 x 16 x 3", 768), ("16*16*3", 768), ("16x16x3 = 768", 768), ("between 3 and 5", 4),
+    ("3-5", 4), ("1/2", 0.5), ("-0.5", -0.5), ("minus two", -2), ("seven hundred sixty-eight", 768),
+    ("10^-3", 0.001), ("1e-3", 0.001), ("roughly 5 sprites", 5), ("twelve", 12), ("a dozen", 12),
+    ("two and a half", 2.5), ("level 184", 184), ("12,288", 12288), ("nothing", 0),
+    ("I'd say 0.97!", 0.97), ("~ 3.5?", 3.5), ("½", 0.5), ("−2", -2), ("50 per cent", 0.5),
+]  # fmt: skip
+TWO, THREE = "is the loss lower or higher?", "variance above, below or one?"
+WORDS_AS_SAID = [
+    ("Below one", "below", THREE), ("below 1", "below", THREE), ("one", "one", THREE),
+    ("No!", "no", "yes or no"), ("no way", "no", ""), ("nope", "no", ""), ("it will not", "no", ""),
+    ("I don't think so", "no", ""), ("yes, no doubt", "yes", ""), ("Yes.", "yes", ""),
+    ("the outline", "outline", "outline, detail or colour?"), ("the shape first", "outline", ""),
+    ("less than half", "less", "less or more than half"), ("more than half", "more", ""),
+    ("not smoother, sharper", "sharper", ""), ("not sharper", "smoother", ""),
+    ("colour, not outline", "colour", ""), ("it goes up", "higher", TWO), ("Lower!", "lower", TWO),
+    ("Blurred.", "blurred", ""), ("noise", "noisy", ""), ("better than 0", "better", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("said", "truth"), NUMBERS_AS_SAID)
+def test_a_number_is_read_as_a_person_reads_it(folder, capsys, said, truth):
+    checks.predict("01-signal", ASK, said)
+    checks.reveal("01-signal", truth, within=1e-6)
+    out = capsys.readouterr().out
+    assert ": a hit" in out and f"Your prediction: {said}. Noted." in out.replace(
+        f"Your prediction: {truth:.4g}. Noted.", f"Your prediction: {said}. Noted."
+    )
+
+
+@pytest.mark.parametrize(("said", "truth", "question"), WORDS_AS_SAID)
+def test_a_word_is_read_as_a_person_reads_it(folder, capsys, said, truth, question):
+    checks.predict("01-word", question, said)
+    checks.reveal("01-word", truth)
+    assert capsys.readouterr().out.strip().endswith(": a hit.")
+
+
+@pytest.mark.parametrize(
+    ("said", "truth"),
+    [("above one", "below"), ("yes", "no"), ("not yes", "yes"), ("the colour", "outline"),
+     ("more than half", "less"), ("sharper", "smoother"), ("no idea", "yes"), ("hm", "outline"),
+     ("767", 768), ("3%", 0.3), ("lots", 3), ("a third", 0.5), ("minus two", 2)],
+)  # fmt: skip
+def test_what_is_not_the_answer_is_read_as_a_miss(folder, capsys, said, truth):
+    checks.predict("01-word", THREE, said)
+    checks.reveal("01-word", truth)
+    assert ": a miss" in capsys.readouterr().out
 
 
 def test_all_that_is_on_file_is_shown_after_a_restart(folder, capsys):

@@ -114,8 +114,9 @@ def why_above(losses, curve):
     if curve[-1] > 1.25 * min(np.nanmin(curve), start) or losses.max() > 3 * start:
         return " It rose on the way: the steps are too large; a smaller rate may cure it."
     if curve[-1] > 0.9 * start:
-        return (" It has hardly moved. Does optimizer.step() come after loss.backward()? Is the "
-                "target the noise that went into this very picture?")
+        return (" It has hardly moved. Is the learning rate far too small, a hundred times? "
+                "If not: does optimizer.step() come after loss.backward(), and is the target the "
+                "noise that went into this very picture?")
     return f" It falls, but too slowly. {ASK}"
 
 

@@ -7,13 +7,14 @@ that is not done does not stop the notebook. `result.require()` is for the tests
     result = checks.perturb_input(my_perturb_input)
 
 The right answers are the library's; each exercise's known mistakes are beside it in `levels`,
-`steps`, `shares`, `contexts`, `loops` and `numbers`.
+`steps`, `shares`, `mixing`, `contexts`, `loops` and `numbers`.
 """
 
 from diffutils.stage.checks.contexts import CONTEXT_DROPOUT, GUIDANCE, GUIDANCE_AS_PAPER
 from diffutils.stage.checks.engine import Result, check
 from diffutils.stage.checks.levels import ALPHA_BAR, BETA_SCHEDULE, PERTURB_INPUT, PREDICT_X0
 from diffutils.stage.checks.loops import SAMPLER_LOOP, TRAINING_LOSS
+from diffutils.stage.checks.mixing import MIXING_DESK
 from diffutils.stage.checks.numbers import number, question
 from diffutils.stage.checks.predictions import ledger, predict, reveal
 from diffutils.stage.checks.shares import EFFECTIVE_NUMBER, POSTERIOR_SHARES
@@ -31,6 +32,7 @@ __all__ = [
     "effective_number",
     "guidance",
     "ledger",
+    "mixing_desk",
     "number",
     "perturb_input",
     "posterior_shares",
@@ -74,6 +76,11 @@ def posterior_shares(function):
 def effective_number(function):
     """function(shares): how many sprites are still in the running; shares (N,), sum 1."""
     return check(EFFECTIVE_NUMBER, function)
+
+
+def mixing_desk(function):
+    """function(h, scale, shift): a map turned up by the part `scale` and raised by `shift`."""
+    return check(MIXING_DESK, function)
 
 
 def training_loss(function):

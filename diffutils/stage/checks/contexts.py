@@ -2,8 +2,10 @@
 
 import torch
 
-from diffutils.stage.checks.engine import Exercise, Mistake, Misuse, call, outputs
-from diffutils.stage.checks.levels import coefficient, constant, images
+from diffutils.stage.checks.asking import Misuse
+from diffutils.stage.checks.coefficients import Reader, constant
+from diffutils.stage.checks.engine import Exercise, Mistake, Sign, call
+from diffutils.stage.checks.levels import coefficient, images
 
 # --- context dropout -----------------------------------------------------------------------------
 
@@ -36,7 +38,8 @@ def check_shape(c, answer):
 
 def describe_drop(batches):
     """[share dropped whole, in part, scale of the rest, its other changes, share of batches with
-    one fate for all]; a share that one draw a batch decides is told as -1, any or none as 0.
+    one fate for all, whether the place in the batch decides]; a share that one draw a batch
+    decides is told as -1, any or none as 0.
     """
     c, answer = (torch.cat(parts).double() for parts in zip(*batches, strict=True))
     zero = answer == 0
@@ -47,21 +50,53 @@ def describe_drop(batches):
     fates = (whole.double() + 2 * part.double()).reshape(len(batches), -1)
     one_fate = (fates == fates[:, :1]).all(1).double().mean().item()
     share = whole.double().mean().item()
-    if one_fate > 0.5 and share > 0:
+    if one_fate > 0.5 and 0 < share < 1:
         share = -1.0
-    return [share, part.double().mean().item(), scale, change, one_fate]
+    by_place = whole.reshape(len(batches), -1).double().mean(0)
+    places = float(by_place.max() == 1 and by_place.min() == 0)
+    return [share, part.double().mean().item(), scale, change, one_fate, places]
 
 
 def measure_drop(function):
-    whole, part, scale, *_ = observe_drop(function)["probability 0.1"].tolist()
-    return {"whole": 100 * whole, "part": 100 * part, "scale": scale}
+    """The share dropped in per cent, measured a context at a time, one fate for all included."""
+    found = {}
+    for probability, name in ((0.1, "whole"), (0.4, "whole_40")):
+        batches = [drop(function, k, probability) for k in range(20)]
+        c, answer = (torch.cat(parts).double() for parts in zip(*batches, strict=True))
+        found[name] = 100 * (answer == 0).all(1).double().mean().item()
+        if name == "whole":
+            _, part, scale, change, *_ = describe_drop(batches)
+            found |= {"part": 100 * part, "scale": scale, "change": change}
+    return found
 
+
+DROP_SIGNS = (
+    Sign(
+        "parts-dropped",
+        lambda y, r: y["part"] > 2,
+        "{your_part:.0f} % of the contexts lost a part of themselves, {right_part:.0f} % should: "
+        "they go whole or stay",
+    ),
+    Sign(
+        "wrong-share-dropped",
+        lambda y, r: abs(y["whole"] - r["whole"]) > 3 or abs(y["whole_40"] - r["whole_40"]) > 4,
+        "{your_whole:.0f} % of the contexts go at probability 0.1 and {your_whole_40:.0f} % at "
+        "0.4; it should be about {right_whole:.0f} and {right_whole_40:.0f} %",
+    ),
+    Sign(
+        "rest-changed",
+        lambda y, r: y["change"] > 0.01 or abs(y["scale"] - 1) > 0.01,
+        "the contexts that stay are {your_scale:.3f} times what they were, it should be "
+        "{right_scale:.0f}: they should stay as they are",
+    ),
+)
 
 CONTEXT_DROPOUT = Exercise(
     name="context_dropout",
     right=right_drop,
     observe=observe_drop,
     measure=measure_drop,
+    signs=DROP_SIGNS,
     fact="drops {whole:.0f} % of the contexts whole at probability 0.1 and leaves the others alone",
     tolerance=0.05,
     relative=False,
@@ -109,6 +144,38 @@ CONTEXT_DROPOUT = Exercise(
             "every context is scaled by {your_scale:.2f} and none is dropped; the network has to "
             "see some sprites with no context at all",
         ),
+        Mistake(
+            "all-dropped",
+            lambda c, probability: 0 * c,
+            "{your_whole:.0f} % of the contexts go at probability 0.1, it should be about "
+            "{right_whole:.0f} %",
+        ),
+        Mistake(
+            "ones-for-context",
+            lambda c, probability: torch.where(torch.rand(len(c), 1) < probability, 1.0, c),
+            "{your_whole:.0f} % of the contexts become 0, it should be about {right_whole:.0f} %: "
+            "those that go become something else",
+        ),
+        Mistake(
+            "half-dropped",
+            lambda c, probability: c * (torch.rand(len(c), 1) >= 0.5),
+            "{your_whole:.0f} % of the contexts go at probability 0.1, it should be about "
+            "{right_whole:.0f} %: one half, whatever is asked for",
+        ),
+        Mistake(
+            "normal-draw",
+            lambda c, probability: c * (torch.randn(len(c), 1) >= probability),
+            "{your_whole:.0f} % of the contexts go at probability 0.1, it should be about "
+            "{right_whole:.0f} %: the draw is not even from 0 to 1",
+        ),
+        Mistake(
+            "first-ones",
+            lambda c, probability: torch.cat(
+                [0 * c[: int(probability * len(c))], c[int(probability * len(c)) :]]
+            ),
+            "{your_whole:.0f} % of the contexts go, as it should be, about {right_whole:.0f} %; "
+            "but it is always the first ones of a batch",
+        ),
     ),
 )
 
@@ -140,6 +207,26 @@ def measure_guidance(function):
         "with_0": with_0, "without_0": without_0, "with_1": with_1, "without_1": without_1,
         "with_3": with_3, "without_3": without_3, "sum_3": with_3 + without_3,
     }  # fmt: skip
+
+
+def strength_words(w):
+    """{description: number} of what w may be made into."""
+    return {
+        "0": 0.0, "1": 1.0, "2": 2.0, "w": w, "1 + w": 1 + w, "w - 1": w - 1, "twice w": 2 * w,
+        "w squared": w * w, "half of w": w / 2, "half of 1 + w": (1 + w) / 2,
+        "the root of w": w**0.5, "1 + twice w": 1 + 2 * w, "2 + w": 2 + w, "w - 2": w - 2,
+    }  # fmt: skip
+
+
+def read_guidance(right):
+    return Reader(
+        right=right,
+        ask=lambda function, pictures, w: call(function, *pictures, w),
+        roles=("the guess with context", "the guess without"),
+        settings=(3.0, 0.5, 1.5, 2.0, 0.7),
+        where="at w = 3",
+        words=strength_words,
+    )
 
 
 def guidance_mistakes(own):
@@ -195,7 +282,9 @@ def guidance_mistakes(own):
 GUIDANCE = Exercise(
     name="guidance",
     right=guide,
-    observe=outputs(guidance_probes),
+    probes=guidance_probes,
+    batched=True,
+    explain=read_guidance(guide),
     measure=measure_guidance,
     fact="ignores the context at w = 0, is the conditional model at w = 1, and at w = 3 counts the "
     "guess with context {with_3:.0f} times and the one without {without_3:.0f} times",
@@ -214,7 +303,9 @@ GUIDANCE = Exercise(
 GUIDANCE_AS_PAPER = Exercise(
     name="guidance",
     right=guide_as_paper,
-    observe=outputs(guidance_probes),
+    probes=guidance_probes,
+    batched=True,
+    explain=read_guidance(guide_as_paper),
     measure=measure_guidance,
     fact="is the conditional model at w = 0, and at w = 3 counts the guess with context "
     "{with_3:.0f} times and the one without {without_3:.0f} times",

@@ -2,13 +2,16 @@
 
 An `Exercise` holds the right function, a way to observe a function (its answers at a few probes, or
 what it did while it ran) and its `Mistake`s: each a name, the wrong function, and a sentence with
-blanks for numbers. The numbers are measured on the student's function at the moment of the check.
-To teach a check one more mistake, add one `Mistake` to the exercise's bank.
+blanks for numbers. The numbers are measured on the student's function at the moment of the check; a
+number that could not be measured is not printed. To teach a check one more mistake, add one
+`Mistake` to the exercise's bank. What the bank does not hold is examined: `examine` finds ignored
+arguments, noise of its own, dependence on the batch; `Sign`s and `explain` read the numbers.
 
 A check prints one line and returns a `Result`; it never raises and leaves the global random state
 as it was. No sentence holds the answer's formula.
 """
 
+import random
 import re
 import traceback
 from collections.abc import Callable
@@ -19,13 +22,8 @@ from pathlib import Path
 import numpy
 import torch
 
-
-class Unfinished(Exception):
-    """The student's function still has a blank in it."""
-
-
-class Misuse(Exception):
-    """The student's function does something that no answer may do: a name and a sentence."""
+from diffutils.stage.checks import examine
+from diffutils.stage.checks.asking import NOTES, Misuse, Unfinished, call
 
 
 @dataclass(frozen=True)
@@ -34,8 +32,8 @@ class Result:
 
     exercise   the name of the check
     passed     True for a right answer only
-    mistake    None, or the name of what is wrong: a known mistake, or "not-done", "error",
-               "type", "shape", "not-finite", "dtype", "changed-input", "unknown"
+    mistake    None, or the name of what is wrong: a known mistake, a sign that was read off its
+               numbers, or "not-done", "error", "type", "shape", "not-finite", "unknown"
     message    the line that was printed
     """
 
@@ -67,23 +65,46 @@ class Mistake:
 
 
 @dataclass(frozen=True)
+class Sign:
+    """A wrong answer known by a number of it: holds(yours, right) on what `measure` found."""
+
+    name: str
+    holds: Callable
+    sentence: str
+
+
+@dataclass(frozen=True)
 class Exercise:
     """One exercise and its bank.
 
-    observe    observe(function) -> {label: tensor}, what is compared
+    observe    observe(function) -> {label: tensor}, what is compared; of a plain function: `probes`
     measure    measure(function) -> {name: number}, the numbers that sentences and facts speak of
     fact       goes on after "my_function ...", with blanks for the measured numbers
+    probes     probes() -> [(label, arguments, keywords)], made anew each time, or None
+    batched    the pictures of a batch have nothing to do with each other
+    signs      asked in this order where the bank does not know the answer
+    explain    explain(function) -> (name, sentence) or None, asked after them
+    stopped    stopped(function) raises what stopped a run that no mistake of the bank explains
     tolerance  largest difference that is still equal; `relative` to the right one's largest value
     """
 
     name: str
     right: Callable
-    observe: Callable
     measure: Callable
     fact: str
     mistakes: tuple
+    observe: Callable | None = None
+    probes: Callable | None = None
+    batched: bool = False
+    signs: tuple = ()
+    explain: Callable | None = None
+    stopped: Callable | None = None
     tolerance: float = 1e-4
     relative: bool = True
+
+    def __post_init__(self):
+        if self.observe is None:
+            object.__setattr__(self, "observe", outputs(self.probes))
 
 
 def check(exercise, function):
@@ -117,21 +138,79 @@ def report(exercise, mistake, text):
 
 def diagnose(exercise, function):
     """(name of the mistake or None, what to say)."""
+    NOTES.clear()
     yours = run(exercise.observe, function)
+    notes = dict(NOTES)
     right = observe_once(exercise.observe, exercise.right)
+    if exercise.probes and not same_again(yours, run(exercise.observe, function, seed=1)):
+        return examine.own_noise(exercise, yours, run(exercise.observe, function, seed=1))
     if same(exercise, yours, right):
-        return check_dtype(yours, right) or (None, fill(exercise, exercise.fact, function))
+        said = fill(exercise, exercise.fact, function) or "does what it should"
+        return None, "; ".join([said, *hints(yours, right, notes)])
     for mistake in exercise.mistakes:
         if same(exercise, yours, observe_once(exercise.observe, mistake.function)):
             return mistake.name, fill(exercise, mistake.sentence, function)
-    return check_form(yours, right) or ("unknown", hint(exercise, function, yours, right))
+    if exercise.stopped:
+        run(exercise.stopped, function)
+    found = (
+        (examine.examine(exercise, function, yours, right) if exercise.probes else None)
+        or (exercise.probes and not exercise.explain and examine.relation(exercise, yours, right))
+        or read_signs(exercise, function)
+        or (exercise.explain and run(exercise.explain, function))
+        or examine.relation(exercise, yours, right)
+        or check_form(yours, right)
+    )
+    if found:
+        return found
+    if "changed-input" in notes:
+        return "changed-input", f"{notes['changed-input']}, and what it returns is not right either"
+    return "unknown", hint(exercise, function, yours, right)
 
 
-def run(action, function):
-    """action(function) with a fixed random state; the global one is put back afterwards."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return action(function)
+def same_again(yours, again):
+    """The function answered the same twice."""
+    return yours.keys() == again.keys() and all(
+        yours[k].shape == again[k].shape
+        and torch.equal(yours[k].double().nan_to_num(), again[k].double().nan_to_num())
+        for k in yours
+    )
+
+
+def read_signs(exercise, function):
+    """(name, sentence) of the first sign that holds, or None."""
+    if not exercise.signs:
+        return None
+    yours = run(exercise.measure, function)
+    right = observe_once(exercise.measure, exercise.right)
+    for sign in exercise.signs:
+        try:
+            said = fill(exercise, sign.sentence, function) if sign.holds(yours, right) else None
+        except (KeyError, TypeError):  # a number that could not be measured
+            continue
+        if said:
+            return sign.name, said
+    return None
+
+
+def hints(yours, right, notes):
+    """What may be said of a right answer: its precision, its kind, its way with its input."""
+    if any(right[k].dtype == torch.float32 and yours[k].dtype == torch.float64 for k in right):
+        notes = {**notes, "float64": "its numbers are float64, a network's pictures are float32"}
+    return list(notes.values())
+
+
+def run(action, function, seed=0):
+    """action(function) with fixed random states; the global ones are put back afterwards."""
+    kept, kept_plain = numpy.random.get_state(), random.getstate()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            numpy.random.seed(seed)
+            random.seed(seed)
+            return action(function)
+    finally:
+        numpy.random.set_state(kept)
+        random.setstate(kept_plain)
 
 
 @cache
@@ -141,11 +220,27 @@ def observe_once(observe, function):
 
 
 def fill(exercise, sentence, function):
-    """The sentence with its blanks filled: your_..., right_..., and bare names, which are yours."""
-    yours, right = (run(exercise.measure, f) for f in (function, exercise.right))
+    """The sentence with its blanks filled: your_..., right_..., and bare names, which are yours.
+
+    A clause, from comma to comma, with a number that was not measured is left out.
+    """
+    yours = run(exercise.measure, function)
+    right = observe_once(exercise.measure, exercise.right)
     numbers = {f"your_{name}": value for name, value in yours.items()}
     numbers |= {f"right_{name}": value for name, value in right.items()}
-    return sentence.format(**yours, **numbers)
+    numbers = {name: value for name, value in (yours | numbers).items() if measured(value)}
+    clauses = re.split(r"(?<=[,;:]) (?![^(]*\))", sentence)
+    told = [c for c in clauses if all(name in numbers for name in BLANK.findall(c))]
+    return re.sub(r"[,;:]$", "", " ".join(told).format(**numbers))
+
+
+BLANK = re.compile(r"\{(\w+)")
+LARGEST = 1e7  # a number beyond it is a symptom, no measurement
+
+
+def measured(value):
+    """A number that may be told."""
+    return isinstance(value, str) or value is not None and abs(value) < LARGEST
 
 
 def same(exercise, one, other):
@@ -169,15 +264,6 @@ def size(values):
     """The largest finite absolute value, 0 for none."""
     values = values.double()[values.isfinite()]
     return values.abs().max().item() if len(values) else 0.0
-
-
-def check_dtype(yours, right):
-    """A right answer in float64 where the pictures are float32, or None."""
-    for label, value in yours.items():
-        if right[label].dtype == torch.float32 and value.dtype == torch.float64:
-            text = "the numbers are right, but they come as float64; the pictures are float32"
-            return "dtype", f"{text}, and a network would refuse to mix the two"
-    return None
 
 
 def check_form(yours, right):
@@ -259,35 +345,7 @@ def side_by_side(exercise, function):
         yours, right = (fill(exercise, exercise.fact, f) for f in (function, exercise.right))
     except Exception:
         return []
-    return [] if yours == right else [f"Yours {yours}; the right one {right}."]
-
-
-def call(function, *arguments, **keywords):
-    """The student's answer as a tensor; blanks, odd types and side effects are noticed."""
-    handed = [a.clone() if isinstance(a, torch.Tensor) else a for a in arguments]
-    answer = function(*handed, **keywords)
-    for before, after in zip(arguments, handed, strict=True):
-        if isinstance(before, torch.Tensor) and not torch.equal(before, after):
-            raise Misuse(
-                "changed-input", "it changes the tensor it was given; make a new one instead"
-            )
-    return as_tensor(answer)
-
-
-def as_tensor(answer):
-    """Tensors, arrays, numbers and lists of them as a CPU tensor without gradients."""
-    if answer is None or answer is ... or answer is NotImplemented:
-        raise Unfinished(
-            f"returns {'nothing (None)' if answer is None else 'a blank, `...`,'} so far"
-        )
-    if isinstance(answer, torch.Tensor):
-        return answer.detach().cpu()
-    if isinstance(answer, (int, float, list, tuple, numpy.ndarray, numpy.generic)):
-        try:
-            return torch.as_tensor(answer)
-        except (TypeError, ValueError, RuntimeError):
-            pass
-    raise Misuse("type", f"it returns a {type(answer).__name__}; a tensor is expected")
+    return [f"Yours {yours}; the right one {right}."] if yours and yours != right else []
 
 
 def explain_error(name, error):
@@ -297,11 +355,17 @@ def explain_error(name, error):
     if "ellipsis" in str(error).casefold():
         return "not-done", f"{name} still has a blank, `...`, in it"
     text = re.sub(r" at 0x[0-9a-fA-F]+", "", (str(error).splitlines() or [""])[0])
-    lines = [
-        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if is_theirs(frame)
-    ]
-    place = f" in line {lines[-1]}" if lines else ""
-    return "error", f"{name} stops{place} with {type(error).__name__}: {text}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_theirs(frame)]
+    return "error", f"{name} stops{place(frames)} with {type(error).__name__}: {text}"
+
+
+def place(frames):
+    """The number of the student's line, and the line, where they are known."""
+    if not frames:
+        return ""
+    code = " ".join((frames[-1].line or "").split())
+    shown = f", `{code if len(code) <= 60 else code[:57] + '...'}`," if code else ""
+    return f" in line {frames[-1].lineno}{shown}"
 
 
 def is_theirs(frame):

@@ -1,10 +1,13 @@
 """Exercises on noise levels: the schedule, its running product, adding noise and taking it out."""
 
+import math
+
 import torch
 
 from diffutils import noising
 from diffutils.schedule import NoiseSchedule, linear_schedule
-from diffutils.stage.checks.engine import Exercise, Mistake, call, outputs
+from diffutils.stage.checks.coefficients import asks, at_levels, constant
+from diffutils.stage.checks.engine import Exercise, Mistake, Sign, call
 
 
 def schedules():
@@ -15,11 +18,6 @@ def schedules():
 def images(seed, n=2):
     """(n, 3, 4, 4) standard normal numbers, the same for the same seed."""
     return torch.randn(n, 3, 4, 4, generator=torch.Generator().manual_seed(seed))
-
-
-def constant(value):
-    """(1, 3, 2, 2) pictures of one number, to read a coefficient off."""
-    return torch.full((1, 3, 2, 2), float(value))
 
 
 def coefficient(answer):
@@ -80,11 +78,51 @@ def beta_of_roots(timesteps, beta_start, beta_end):
     return behind_zero(line(timesteps, beta_start**0.5, beta_end**0.5))
 
 
+BETA_SIGNS = (
+    Sign(
+        "wrong-count",
+        lambda y, r: y["count"] != r["count"],
+        "{your_count} numbers for {right_count} levels, where each has one",
+    ),
+    Sign(
+        "level-0-noisy",
+        lambda y, r: y["zero"] != 0,
+        "level 0 has variance {your_zero:.4g}, it should have {right_zero:.0f}: a clean sprite",
+    ),
+    Sign(
+        "wrong-ends",
+        lambda y, r: (
+            abs(y["first"] / r["first"] - 1) > 1e-3 and abs(y["last"] / r["last"] - 1) > 1e-5
+        ),
+        "the line runs from {your_first:.4g} to {your_last:.4g}, it should run from "
+        "{right_first:.4g} to {right_last:.4g}",
+    ),
+    Sign(
+        "wrong-start",
+        lambda y, r: abs(y["first"] / r["first"] - 1) > 1e-3,
+        "the line starts with {your_first:.4g} at level 1, it should start with {right_first:.4g}; "
+        "its other end is right",
+    ),
+    Sign(
+        "wrong-end",
+        lambda y, r: abs(y["last"] / r["last"] - 1) > 1e-5,
+        "the line ends with {your_last:.5g}, it should end with {right_last:.5g}; its start is "
+        "right",
+    ),
+    Sign(
+        "no-line",
+        lambda y, r: abs(y["middle"] / r["middle"] - 1) > 1e-4,
+        "both ends are right, but half way there is {your_middle:.5f}, it should be "
+        "{right_middle:.5f}: no straight line",
+    ),
+)
+
 BETA_SCHEDULE = Exercise(
     name="beta_schedule",
     right=right_beta,
-    observe=outputs(beta_probes),
+    probes=beta_probes,
     measure=measure_beta,
+    signs=BETA_SIGNS,
     fact="gives {count} variances, {zero:.4g} at level 0, {first:.4g} at level 1, {last:.4g} at "
     "the last; after all of them {signal:.4f} of a sprite's amplitude is left",
     tolerance=1e-6,
@@ -138,6 +176,97 @@ BETA_SCHEDULE = Exercise(
             "this is what each step keeps, {your_first:.4g} at level 1; asked for is what it adds, "
             "{right_first:.4g}",
         ),
+        Mistake(
+            "from-zero",
+            lambda timesteps, start, end: line(timesteps + 1, 0, end),
+            "level 1 has variance {your_first:.4g}, it should have {right_first:.4g}: the line "
+            "begins at 0, the start that was given has no say",
+        ),
+        Mistake(
+            "geometric",
+            lambda timesteps, start, end: behind_zero(
+                torch.logspace(math.log10(start), math.log10(end), timesteps, dtype=torch.float64)
+            ),
+            "level 250 has variance {your_middle:.5f}, it should have {right_middle:.5f}: the ends "
+            "are right, but each step multiplies, it should add",
+        ),
+        Mistake(
+            "constant",
+            lambda timesteps, start, end: behind_zero(0 * line(timesteps, start, end) + start),
+            "level 250 has variance {your_middle:.4g}, it should have {right_middle:.4g}: the line "
+            "does not rise",
+        ),
+        Mistake(
+            "constant-at-the-end",
+            lambda timesteps, start, end: behind_zero(0 * line(timesteps, start, end) + end),
+            "level 1 has variance {your_first:.4g}, it should have {right_first:.4g}: the line "
+            "does not rise",
+        ),
+        Mistake(
+            "zero-at-the-end",
+            lambda timesteps, start, end: behind_zero(line(timesteps, start, end)).roll(-1),
+            "level 0 has variance {your_zero:.4g}, it should have {right_zero:.0f}: the clean "
+            "level stands at the end",
+        ),
+        Mistake(
+            "zero-twice",
+            lambda timesteps, start, end: behind_zero(behind_zero(line(timesteps, start, end))),
+            "{your_count} numbers for {right_count} levels: two of them are 0",
+        ),
+        Mistake(
+            "one-too-many",
+            lambda timesteps, start, end: behind_zero(line(timesteps + 1, start, end)),
+            "{your_count} numbers for {right_count} levels: the line has a point too many",
+        ),
+        Mistake(
+            "one-too-few",
+            lambda timesteps, start, end: behind_zero(line(timesteps - 1, start, end)),
+            "{your_count} numbers for {right_count} levels: the line has a point too few",
+        ),
+        Mistake(
+            "level-1-clean",
+            lambda timesteps, start, end: torch.cat(
+                [torch.zeros(2, dtype=torch.float64), line(timesteps - 1, start, end)]
+            ),
+            "level 1 has variance {your_first:.4g}, it should have {right_first:.4g}: two levels "
+            "are clean",
+        ),
+        Mistake(
+            "whole-numbers",
+            lambda timesteps, start, end: behind_zero(line(timesteps, start, end)).long(),
+            "level 1 has variance {your_first:.4g}, it should have {right_first:.4g}: what stands "
+            "behind the point is lost",
+        ),
+        Mistake(
+            "cosine",
+            lambda timesteps, start, end: behind_zero(
+                start
+                + (end - start) * (1 - (torch.pi * line(timesteps, 0, 1)).cos()) / 2
+            ),
+            "the ends are right, level 250 is nearly so, {your_middle:.5f} for {right_middle:.5f}; "
+            "but between them the variances follow a wave, not a line",
+        ),
+        Mistake(
+            "squared",
+            lambda timesteps, start, end: right_beta(timesteps, start, end) ** 2,
+            "level 1 has variance {your_first:.2g}, it should have {right_first:.2g}: squared",
+        ),
+        Mistake(
+            "growing-sum",
+            lambda timesteps, start, end: right_beta(timesteps, start, end).cumsum(0),
+            "the last level has {your_last:.3g}, it should have {right_last:.3g}: these are sums "
+            "of all the steps so far",
+        ),
+        Mistake(
+            "one-number",
+            lambda timesteps, start, end: torch.tensor((start + end) / 2),
+            "{your_count} number where {right_count} belong, one a level",
+        ),
+        Mistake(
+            "two-ends-alone",
+            lambda timesteps, start, end: torch.tensor([0, start, end], dtype=torch.float64),
+            "{your_count} numbers where {right_count} belong, one a level",
+        ),
     ),
 )
 
@@ -155,6 +284,8 @@ def measure_product(function):
     return {
         "count": len(alpha_bar), "zero": entry(alpha_bar, 0), "one": entry(alpha_bar, 1),
         "middle": entry(alpha_bar, 250), "last": entry(alpha_bar, -1),
+        "kept": entry(alpha_bar, 250) / (entry(alpha_bar, 249) or math.nan),
+        "low": alpha_bar.min().item(), "high": alpha_bar.max().item(),
     }  # fmt: skip
 
 
@@ -166,11 +297,53 @@ def product_with_patched_level_0(beta):
     return alpha_bar
 
 
+def differs(name, room=1e-6):
+    return lambda y, r: abs(y[name] - r[name]) > room
+
+
+PRODUCT_SIGNS = (
+    Sign(
+        "wrong-count",
+        lambda y, r: y["count"] != r["count"],
+        "{your_count} numbers for {right_count} levels, where each has one",
+    ),
+    Sign(
+        "all-the-same",
+        lambda y, r: y["high"] - y["low"] < 1e-9,
+        "{your_one:.4f} at every level, where it should fall from {right_zero:.0f} to "
+        "{right_last:.4f}",
+    ),
+    Sign(
+        "below-zero",
+        lambda y, r: y["low"] < -1e-9,
+        "{your_low:.3f} is the lowest, {right_last:.4f} should be: less than nothing cannot be "
+        "left",
+    ),
+    Sign(
+        "grows",
+        lambda y, r: y["high"] > 1 + 1e-6,
+        "{your_high:.4g} is the highest, {right_high:.0f} should be: more than all cannot be left",
+    ),
+    Sign(
+        "not-whole-at-level-0",
+        differs("zero"),
+        "{your_zero:.4g} at level 0, it should be {right_zero:.0f}: a clean sprite is whole",
+    ),
+    Sign(
+        "a-step-keeps-the-wrong-share",
+        differs("kept"),
+        "from level 249 to 250 yours keeps {your_kept:.5f} of what there was, that step should "
+        "keep {right_kept:.5f}; at level 500 you have {your_last:.4f}, it should be "
+        "{right_last:.4f}",
+    ),
+)
+
 ALPHA_BAR = Exercise(
     name="alpha_bar",
     right=lambda beta: NoiseSchedule(beta[1:]).alpha_bar,
-    observe=outputs(product_probes),
+    probes=product_probes,
     measure=measure_product,
+    signs=PRODUCT_SIGNS,
     fact="falls from {zero:.4f} at level 0 by {middle:.4f} at level 250 to {last:.4f} at level 500",
     tolerance=3e-5,
     mistakes=(
@@ -242,6 +415,80 @@ ALPHA_BAR = Exercise(
             "you multiplied from the last level down: at level 0 you have {your_zero:.4f}, "
             "but a clean sprite keeps {right_zero:.1f} of itself",
         ),
+        Mistake(
+            "product-and-sum",
+            lambda beta: torch.exp(-beta.cumsum(0)),
+            "at level 500 {your_last:.5f} is left, it should be {right_last:.5f}: nearly, as if "
+            "the steps were without end small",
+        ),
+        Mistake(
+            "logarithm",
+            lambda beta: (1 - beta).log().cumsum(0),
+            "at level 500 you have {your_last:.2f}, it should be {right_last:.4f}: a logarithm; "
+            "what is left is not below 0",
+        ),
+        Mistake(
+            "squared",
+            lambda beta: (1 - beta).cumprod(0) ** 2,
+            "at level 250 you have {your_middle:.3f}, it should be {right_middle:.3f}: squared",
+        ),
+        Mistake(
+            "grows",
+            lambda beta: (1 + beta).cumprod(0),
+            "at level 500 you have {your_last:.1f}, it should be {right_last:.4f}: each step adds "
+            "to what there is, where it should take",
+        ),
+        Mistake(
+            "power-of-the-last",
+            lambda beta: (1 - beta[-1]) ** torch.arange(len(beta)),
+            "at level 1 you have {your_one:.4f}, it should be {right_one:.4f}: the last step's "
+            "share is taken for every step",
+        ),
+        Mistake(
+            "power-of-its-own",
+            lambda beta: (1 - beta) ** torch.arange(len(beta)),
+            "at level 250 you have {your_middle:.3f}, it should be {right_middle:.3f}: as if all "
+            "steps so far had been like this one",
+        ),
+        Mistake(
+            "neighbours-only",
+            lambda beta: torch.cat([(1 - beta)[:1], (1 - beta)[1:] * (1 - beta)[:-1]]),
+            "at level 250 you have {your_middle:.3f}, it should be {right_middle:.3f}: two "
+            "steps are in it, not all of them",
+        ),
+        Mistake(
+            "mean-so-far",
+            lambda beta: (1 - beta).cumsum(0) / torch.arange(1, len(beta) + 1),
+            "at level 500 you have {your_last:.3f}, it should be {right_last:.4f}: the mean of "
+            "what the steps keep",
+        ),
+        Mistake(
+            "sum-of-beta",
+            lambda beta: beta.cumsum(0),
+            "at level 500 you have {your_last:.2f}, it should be {right_last:.4f}: the sum of all "
+            "that was added",
+        ),
+        Mistake(
+            "one-in-front",
+            lambda beta: torch.cat([torch.ones(1, dtype=beta.dtype), (1 - beta).cumprod(0)]),
+            "{your_count} numbers for {right_count} levels: level 0 is in it twice",
+        ),
+        Mistake(
+            "inverse",
+            lambda beta: 1 / (1 - beta).cumprod(0),
+            "at level 500 you have {your_last:.1f}, it should be {right_last:.4f}: more than 1 "
+            "cannot be left",
+        ),
+        Mistake(
+            "one-number-a-sum",
+            lambda beta: (1 - beta).sum(),
+            "{your_count} number, a sum, where {right_count} belong, one a level",
+        ),
+        Mistake(
+            "last-step-missing",
+            lambda beta: (1 - beta).cumprod(0)[:-1],
+            "{your_count} numbers for {right_count} levels: the last one is missing",
+        ),
     ),
 )
 
@@ -264,8 +511,11 @@ def add(schedule, i):
 
 def perturb_probes():
     long, short = schedules()
-    levels = [(0, long), (1, long), (125, long), (250, long), (499, long), (10, short)]
-    return [(label(i, s), (images(i), i, images(i + 1000)), {"schedule": s}) for i, s in levels]
+    levels = [(0, long), (1, long), (125, long), (250, long), (499, long), (500, long), (10, short)]
+    return [
+        (label(i, s), (images(i, n), i, images(i + 1000, n)), {"schedule": s})
+        for n, (i, s) in enumerate(levels, 1)
+    ]
 
 
 def label(i, schedule):
@@ -285,10 +535,16 @@ def measure_perturb(function):
     }  # fmt: skip
 
 
+def alone(x, i, noise, *, schedule):
+    return keep(schedule, i) * x
+
+
 PERTURB_INPUT = Exercise(
     name="perturb_input",
     right=noising.perturb_input,
-    observe=outputs(perturb_probes),
+    probes=perturb_probes,
+    batched=True,
+    explain=at_levels(noising.perturb_input, ("the sprite", "the noise"), asks),
     measure=measure_perturb,
     fact="keeps {signal:.3f} of the sprite at level 125 and adds noise of std {noise:.3f}; "
     "the variance of the two together is {variance:.3f}",
@@ -296,14 +552,14 @@ PERTURB_INPUT = Exercise(
         Mistake(
             "noise-root-missing",
             mix(keep, lambda s, i: 1 - s.alpha_bar[i]),
-            "you used 1 - alpha_bar where its square root is needed: at level 125 your noise has "
-            "std {your_noise:.3f}, it should be {right_noise:.3f}",
+            "at level 125 your noise has std {your_noise:.3f}, it should be {right_noise:.3f}: "
+            "what you used is a variance",
         ),
         Mistake(
             "signal-root-missing",
             mix(lambda s, i: s.alpha_bar[i], add),
-            "you used alpha_bar where its square root is needed: at level 125 you keep "
-            "{your_signal:.3f} of the sprite, it should be {right_signal:.3f}",
+            "at level 125 you keep {your_signal:.3f} of the sprite, it should be "
+            "{right_signal:.3f}: what you used is a share of the variance, not of the amplitude",
         ),
         Mistake(
             "both-roots-missing",
@@ -333,9 +589,8 @@ PERTURB_INPUT = Exercise(
         Mistake(
             "one-step-alpha",
             mix(lambda s, i: s.alpha[i].sqrt(), lambda s, i: s.beta[i].sqrt()),
-            "that is the noise of one step alone, std {your_noise:.3f} at level 125; the jump from "
-            "the clean sprite needs all the steps together, {right_noise:.3f}: alpha_bar, not "
-            "alpha",
+            "at level 125 your noise has std {your_noise:.3f}, it should be {right_noise:.3f}: "
+            "that is one step alone; the jump from the clean sprite is all of them together",
         ),
         Mistake(
             "alpha-in-the-noise",
@@ -352,8 +607,8 @@ PERTURB_INPUT = Exercise(
         Mistake(
             "beta-for-alpha-bar",
             mix(lambda s, i: s.beta[i].sqrt(), lambda s, i: (1 - s.beta[i]).sqrt()),
-            "you used beta, which one step adds, for alpha_bar, which is left after all: at level "
-            "125 you keep {your_signal:.3f} of the sprite, it should be {right_signal:.3f}",
+            "at level 125 you keep {your_signal:.3f} of the sprite, it should be "
+            "{right_signal:.3f}: yours is what one step adds, not what is left after all",
         ),
         Mistake(
             "level-below",
@@ -366,6 +621,63 @@ PERTURB_INPUT = Exercise(
             mix(keep, lambda s, i: -add(s, i)),
             "the size is right, but the noise comes with the wrong sign, {your_noise:.3f} for "
             "{right_noise:.3f}: undone with the true noise it would not give the sprite back",
+        ),
+        Mistake(
+            "one-minus-root",
+            mix(keep, lambda s, i: 1 - keep(s, i)),
+            "at level 125 your noise has std {your_noise:.3f}, it should be {right_noise:.3f}: it "
+            "is what is missing of the sprite's amplitude to 1, but variances make up 1",
+        ),
+        Mistake(
+            "squared",
+            mix(lambda s, i: s.alpha_bar[i] ** 2, lambda s, i: (1 - s.alpha_bar[i]) ** 2),
+            "at level 125 you keep {your_signal:.3f} of the sprite, it should be "
+            "{right_signal:.3f}: squares where the shares themselves are too small already",
+        ),
+        Mistake(
+            "noise-squared",
+            mix(keep, lambda s, i: (1 - s.alpha_bar[i]) ** 2),
+            "at level 125 your noise has std {your_noise:.3f}, it should be {right_noise:.3f}: "
+            "a variance, squared",
+        ),
+        Mistake(
+            "noise-not-added",
+            alone,
+            "at level 125 your noise has std {your_noise:.3f}, it should be {right_noise:.3f}: "
+            "the sprite fades, and none comes in",
+        ),
+        Mistake(
+            "noise-alone",
+            mix(lambda s, i: 0, add),
+            "at level 125 you keep {your_signal:.3f} of the sprite, it should be "
+            "{right_signal:.3f}: this is the noise alone",
+        ),
+        Mistake(
+            "by-the-levels-part",
+            mix(lambda s, i: 1 - i / s.timesteps, lambda s, i: i / s.timesteps),
+            "at level 125 you keep {your_signal:.3f} of the sprite, it should be "
+            "{right_signal:.3f}: a straight line from sprite to noise, without the schedule",
+        ),
+        Mistake(
+            "level-above",
+            mix(
+                lambda s, i: keep(s, min(i + 1, s.timesteps)),
+                lambda s, i: add(s, min(i + 1, s.timesteps)),
+            ),
+            "at level 125 your noise has std {your_noise:.5f}, it should be {right_noise:.5f}: "
+            "this is the level above",
+        ),
+        Mistake(
+            "last-level",
+            mix(lambda s, i: keep(s, -1), lambda s, i: add(s, -1)),
+            "at level 125 your noise has std {your_noise:.3f}, it should be {right_noise:.3f}: "
+            "this is the last level, whatever was asked for",
+        ),
+        Mistake(
+            "halved",
+            lambda *a, **k: noising.perturb_input(*a, **k) / 2,
+            "at level 125 you keep {your_signal:.3f} of the sprite, it should be "
+            "{right_signal:.3f}: all of it is halved",
         ),
     ),
 )
@@ -384,7 +696,10 @@ def undo(signal, spread):
 def predict_probes():
     long, short = schedules()
     levels = [(0, long), (1, long), (125, long), (250, long), (400, long), (10, short)]
-    return [(label(i, s), (images(i), i, images(i + 1000)), {"schedule": s}) for i, s in levels]
+    return [
+        (label(i, s), (images(i, n), i, images(i + 1000, n)), {"schedule": s})
+        for n, (i, s) in enumerate(levels, 1)
+    ]
 
 
 def measure_predict(function):
@@ -403,7 +718,9 @@ def measure_predict(function):
 PREDICT_X0 = Exercise(
     name="predict_x0",
     right=noising.predict_x0,
-    observe=outputs(predict_probes),
+    probes=predict_probes,
+    batched=True,
+    explain=at_levels(noising.predict_x0, ("the picture", "the noise"), asks),
     measure=measure_predict,
     fact="gives a pixel of 0.5 back as {back:.3f} from level 125, and enlarges what is left at "
     "level 400 by {scale_late:.2f}",
@@ -423,14 +740,14 @@ PREDICT_X0 = Exercise(
         Mistake(
             "signal-root-missing",
             undo(lambda s, i: s.alpha_bar[i], add),
-            "you enlarge by alpha_bar without its square root: by {your_scale_late:.2f} at level "
-            "400, it should be {right_scale_late:.2f}",
+            "at level 400 you enlarge by {your_scale_late:.2f}, it should be "
+            "{right_scale_late:.2f}: you undo a share of the variance, not of the amplitude",
         ),
         Mistake(
             "noise-root-missing",
             undo(keep, lambda s, i: 1 - s.alpha_bar[i]),
-            "you take out 1 - alpha_bar of the noise where its square root is needed: a pixel of "
-            "0.5 comes back from level 125 as {your_back:.3f}",
+            "a pixel of 0.5 comes back from level 125 as {your_back:.3f}: what you take out of the "
+            "noise is a variance",
         ),
         Mistake(
             "noise-whole",
@@ -461,6 +778,66 @@ PREDICT_X0 = Exercise(
             undo(lambda s, i: keep(s, max(i - 1, 0)), lambda s, i: add(s, max(i - 1, 0))),
             "this is the level below the one asked for: at level 400 you enlarge by "
             "{your_scale_late:.4f}, it should be {right_scale_late:.4f}",
+        ),
+        Mistake(
+            "brackets-forgotten",
+            lambda x_t, i, noise, *, schedule: x_t - add(schedule, i) * noise / keep(schedule, i),
+            "a pixel of 0.5 comes back from level 125 as {your_back:.3f}: at level 400 the noise "
+            "is enlarged, the picture only by {your_scale_late:.2f}, it should be "
+            "{right_scale_late:.2f}",
+        ),
+        Mistake(
+            "enlarged-by-the-noise",
+            undo(add, add),
+            "at level 400 you enlarge by {your_scale_late:.2f}, it should be "
+            "{right_scale_late:.2f}: what has faded is the sprite, you divide by the noise",
+        ),
+        Mistake(
+            "swapped",
+            undo(add, keep),
+            "at level 400 you enlarge by {your_scale_late:.2f}, it should be "
+            "{right_scale_late:.2f}: sprite and noise have each other's share",
+        ),
+        Mistake(
+            "both-roots-missing",
+            undo(lambda s, i: s.alpha_bar[i], lambda s, i: 1 - s.alpha_bar[i]),
+            "at level 400 you enlarge by {your_scale_late:.2f}, it should be "
+            "{right_scale_late:.2f}: these are shares of the variance, both of them",
+        ),
+        Mistake(
+            "noised-again",
+            lambda x_t, i, noise, *, schedule: keep(schedule, i) * x_t + add(schedule, i) * noise,
+            "a pixel of 0.5 comes back from level 125 as {your_back:.3f}: this noises the picture "
+            "once more",
+        ),
+        Mistake(
+            "subtracted-alone",
+            undo(lambda s, i: 1, lambda s, i: 1),
+            "a pixel of 0.5 comes back from level 125 as {your_back:.3f}: picture and noise are "
+            "taken as they come, the level has no say",
+        ),
+        Mistake(
+            "noise-forgotten",
+            undo(keep, lambda s, i: 0),
+            "a pixel of 0.5 comes back from level 125 as {your_back:.3f}: it is enlarged with its "
+            "noise",
+        ),
+        Mistake(
+            "turned-round",
+            lambda x_t, i, noise, *, schedule: (add(schedule, i) * noise - x_t) / keep(schedule, i),
+            "a pixel of 0.5 comes back from level 125 as {your_back:.3f}: of the other sign",
+        ),
+        Mistake(
+            "one-minus-root",
+            undo(keep, lambda s, i: 1 - keep(s, i)),
+            "a pixel of 0.5 comes back from level 125 as {your_back:.3f}: what you take out is "
+            "what is missing of the sprite's amplitude to 1",
+        ),
+        Mistake(
+            "clipped",
+            lambda *a, **k: noising.predict_x0(*a, **k).clamp(-1, 1),
+            "at level 400 a picture of 1 comes back as {your_scale_late:.2f}, it should be "
+            "{right_scale_late:.2f}: everything beyond -1 and 1 is cut off",
         ),
     ),
 )

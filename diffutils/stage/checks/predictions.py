@@ -5,8 +5,10 @@
     ledger("01")
 
 Predictions are kept in `predictions.json` in the notebook's folder. The first answer counts: once
-the truth has been revealed, it cannot be changed. A guess of None is no prediction: one line is
-printed that never differs, and nothing is read or written, whatever the file holds.
+the truth has been revealed, a miss may be tried again, but the first answer stays in the ledger.
+An answer is read as a person reads it (`reading`): "97%", "a third", "Below one", "768 numbers".
+A guess of None is no prediction: one line is printed that never differs, and nothing is read or
+written, whatever the file holds.
 A file that cannot be read is set aside under another name; one that cannot be written costs the
 record, not the lesson.
 """
@@ -17,6 +19,8 @@ import os
 import tempfile
 from numbers import Real
 from pathlib import Path
+
+from diffutils.stage.checks import reading
 
 FILE = "predictions.json"
 CLOSE = 3  # a miss by up to this many tolerances is called close
@@ -39,10 +43,15 @@ def predict(name, question, guess):
     entry = kept.get(name, {})
     predicted.add(name)
     if "truth" in entry and entry["guess"] != guess:
-        print(
-            f"Your prediction: {show(entry['guess'])}, said before the answer was shown; it stays."
-        )
+        first = show(entry["guess"])
+        told = f"Your prediction: {first}, said before the answer was shown; it stays"
+        if grade(entry) != "hit":
+            kept[name] = {**entry, "again": guess}
+            save(kept)
+            told = f"{told} in the ledger. Your next try: {show(guess)}. Noted"
+        print(f"{told}.")
         return
+    entry = {key: value for key, value in entry.items() if key != "again"}
     kept[name] = {**entry, "question": question, "guess": guess}
     save(kept)
     print(f"Your prediction: {show(guess)}. Noted.")
@@ -66,7 +75,7 @@ def reveal(name, truth, *, within=0.0):
         return
     kept[name] |= {"truth": truth, "within": float(within)}
     save(kept)
-    print(f"Measured: {show(truth)}. You said {show(kept[name]['guess'])}: {verdict(kept[name])}.")
+    print(f"Measured: {show(truth)}. {said(kept[name])}.")
 
 
 def ledger(lesson=None):
@@ -94,7 +103,23 @@ def line(entry):
     """One prediction in words."""
     if "truth" not in entry:
         return f"you said {show(entry['guess'])}; not revealed yet"
-    return f"you said {show(entry['guess'])}, measured {show(entry['truth'])}: {verdict(entry)}"
+    told = f"you said {show(entry['guess'])}, measured {show(entry['truth'])}: {verdict(entry)}"
+    if retry(entry):
+        told += f"; tried again, {show(entry['again'])}: {verdict(retry(entry))}"
+    return told
+
+
+def said(entry):
+    """What the student said and how far off it was, the next try behind the first."""
+    first = f"You said {show(entry['guess'])}: {verdict(entry)}"
+    if not retry(entry):
+        return first
+    return f"{first}. Tried again, {show(entry['again'])}: {verdict(retry(entry))}"
+
+
+def retry(entry):
+    """The entry with the next try for a guess, or None where there was none."""
+    return {**entry, "guess": entry["again"]} if "again" in entry else None
 
 
 def score(entries):
@@ -110,18 +135,30 @@ def score(entries):
 
 def grade(entry):
     """The grade of a prediction: hit, close or miss."""
-    guess, truth, within = entry["guess"], entry["truth"], entry["within"]
-    if isinstance(guess, str) or isinstance(truth, str):
-        return "hit" if str(guess).casefold() == str(truth).casefold() else "miss"
+    guess, truth, within = read(entry), entry["truth"], entry["within"]
+    if guess is None:
+        return "miss"
+    if isinstance(truth, str):
+        return "hit" if guess == reading.plain(truth) else "miss"
     off = abs(guess - truth)
     room = within + 1e-9 * max(1.0, abs(truth))
     return "hit" if off <= room else "close" if off <= CLOSE * room else "miss"
 
 
+def read(entry):
+    """What was said, in the terms of the truth: a number, a word, or None for neither."""
+    guess, truth = entry["guess"], entry["truth"]
+    if isinstance(truth, str):
+        return reading.word_in(show(guess), truth, str(entry.get("question", "")))
+    return reading.number_in(guess, truth) if isinstance(guess, str) else guess
+
+
 def verdict(entry):
     """The grade in words, with how far off."""
-    guess, truth, within = entry["guess"], entry["truth"], entry["within"]
+    guess, truth, within = read(entry), entry["truth"], entry["within"]
     words = {"hit": "a hit", "close": "close", "miss": "a miss"}[grade(entry)]
+    if guess is None and not isinstance(truth, str):
+        return f"{words}, there is no number in it"
     if isinstance(guess, str) or isinstance(truth, str):
         return words
     way = "" if guess == truth else " too high" if guess > truth else " too low"
@@ -178,6 +215,7 @@ def is_entry(entry):
     if not isinstance(entry, dict):
         return False
     needed = ["guess", "truth", "within"] if "truth" in entry else ["guess"]
+    needed += ["again"] if "again" in entry else []
     return all(isinstance(entry.get(key), (int, float, str)) for key in needed)
 
 

@@ -1,8 +1,10 @@
 """Exercises on the ideal denoiser: who could be behind a picture, and how many count."""
 
+import math
+
 import torch
 
-from diffutils.stage.checks.engine import Exercise, Mistake, call, outputs
+from diffutils.stage.checks.engine import Exercise, Mistake, Sign, call
 
 # --- the shares ----------------------------------------------------------------------------------
 
@@ -31,18 +33,27 @@ def shares_from(exponents):
     return lambda x_t, x0, alpha_bar: exponents(x_t, x0, alpha_bar).softmax(0)
 
 
+def share_out(values):
+    return values / values.sum()
+
+
 def tiny_set(height, alpha_bar):
     """Four random sprites, and the first of them noisy."""
     generator = torch.Generator().manual_seed(height)
     x0 = torch.rand(4, 3, height, height, generator=generator) - 0.5
     noise = torch.randn(x0[0].shape, generator=generator)
-    return alpha_bar**0.5 * x0[0] + (1 - alpha_bar) ** 0.5 * noise, x0, alpha_bar
+    return alpha_bar**0.5 * x0[0] + (1 - alpha_bar) ** 0.5 * noise, x0, level(alpha_bar)
+
+
+def level(alpha_bar):
+    """As a schedule tells it: a number that has a `sqrt`."""
+    return torch.tensor(alpha_bar, dtype=torch.float64)
 
 
 def two_pixels():
     """Two one-pixel sprites, -1 and 1, and a picture a little nearer to the second."""
     x0 = torch.tensor([-1.0, 1.0]).reshape(2, 1, 1, 1).expand(2, 3, 1, 1).contiguous()
-    return torch.full((3, 1, 1), 0.1), x0, 0.6
+    return torch.full((3, 1, 1), 0.1), x0, level(0.6)
 
 
 def share_probes():
@@ -64,10 +75,64 @@ def measure_shares(function):
     }  # fmt: skip
 
 
+def explain_shares(function):
+    """How much the evidence counts, where the shares are the right ones but too sure or unsure."""
+    found = []
+    for alpha_bar in (0.8, 0.5, 0.3):
+        question = tiny_set(2, alpha_bar)
+        yours, right = call(function, *question).double(), right_shares(*question).double()
+        if yours.shape != right.shape or not (yours > 0).all():
+            return None
+        mine, its = yours.log() - yours.log().mean(), right.log() - right.log().mean()
+        counts = ((mine @ its) / (its @ its)).item()
+        if abs(yours.sum() - 1) > 1e-3:
+            return None
+        if not torch.allclose(mine, counts * its, atol=0.02):
+            if yours.argsort().equal(right.argsort()):
+                return "falls-off-in-another-way", (
+                    f"at alpha_bar {alpha_bar} the likeliest of four gets {yours.max():.3f}, it "
+                    f"should get {right.max():.3f}: the order is right, but the shares do not fall "
+                    "off with the distance as a bell curve does, or the distance is another one"
+                )
+            return "another-order", (
+                f"at alpha_bar {alpha_bar} the likeliest of four gets {yours.max():.3f}, it should "
+                f"get {right.max():.3f}, and the others come in another order: what you compare "
+                "the picture with is not what it would be without noise"
+            )
+        found.append(counts)
+    told = ", ".join(f"{k:.3f}" for k in found)
+    return "evidence-miscounted", (
+        f"at alpha_bar 0.8, 0.5 and 0.3 the distances count {told} times what they should; shares "
+        "that sum to 1 and put the sprites in the right order, but too sure or too unsure"
+    )
+
+
+SHARE_SIGNS = (
+    Sign(
+        "not-one-a-sprite",
+        lambda y, r: y["count"] != r["count"],
+        "{your_count} numbers for {right_count} sprites, where each should get one share",
+    ),
+    Sign(
+        "sum-not-1",
+        lambda y, r: abs(y["sum"] - 1) > 1e-3,
+        "the shares of two pixels, {your_first:.3f} and {your_second:.3f}, sum to {your_sum:.3f}; "
+        "it should be {right_sum:.0f}",
+    ),
+    Sign(
+        "farthest-first",
+        lambda y, r: y["first"] > y["second"] + 1e-3,
+        "the farther of two pixels gets {your_first:.3f}, the nearer {your_second:.3f}: it should "
+        "be the other way round",
+    ),
+)
+
 POSTERIOR_SHARES = Exercise(
     name="posterior_shares",
     right=right_shares,
-    observe=outputs(share_probes),
+    probes=share_probes,
+    signs=SHARE_SIGNS,
+    explain=explain_shares,
     measure=measure_shares,
     fact="gives two one-pixel sprites the shares {first:.3f} and {second:.3f}; they sum to "
     "{sum:.3f}",
@@ -181,6 +246,108 @@ POSTERIOR_SHARES = Exercise(
             "differences of the exponents matter: take the largest off all of them first, or use a "
             "softmax",
         ),
+        Mistake(
+            "fade-squared",
+            shares_from(lambda x_t, x0, a: -squared_distance(x_t, x0, a**2) / (2 * (1 - a))),
+            "the nearer of two pixels gets {your_second:.3f}, it should get {right_second:.3f}: "
+            "the sprites fade by far too much",
+        ),
+        Mistake(
+            "picture-enlarged",
+            shares_from(lambda x_t, x0, a: -squared_distance(x_t / a**0.5, x0, 1) / (2 * (1 - a))),
+            "the nearer of two pixels gets {your_second:.3f}, it should get {right_second:.3f}: "
+            "the picture is enlarged, and its noise with it",
+        ),
+        Mistake(
+            "picture-faded",
+            shares_from(lambda x_t, x0, a: -squared_distance(a**0.5 * x_t, x0, 1) / (2 * (1 - a))),
+            "the nearer of two pixels gets {your_second:.3f}, it should get {right_second:.3f}: "
+            "the picture is faded where the sprites should be",
+        ),
+        Mistake(
+            "fade-by-the-noise",
+            shares_from(
+                lambda x_t, x0, a: -squared_distance(x_t, x0, (1 - a) ** 0.5) / (2 * (1 - a))
+            ),
+            "the nearer of two pixels gets {your_second:.3f}, it should get {right_second:.3f}: "
+            "the sprites fade by the noise's share",
+        ),
+        Mistake(
+            "variance-squared",
+            shares_from(lambda x_t, x0, a: -squared_distance(x_t, x0, a**0.5) / (2 * (1 - a) ** 2)),
+            "the nearer of two pixels gets {your_second:.3f}, it should get {right_second:.3f}: "
+            "the variance is squared",
+        ),
+        Mistake(
+            "variance-times",
+            shares_from(lambda x_t, x0, a: -squared_distance(x_t, x0, a**0.5) * (2 * (1 - a))),
+            "the nearer of two pixels gets {your_second:.3f}, it should get {right_second:.3f}: "
+            "more noise should make you less sure, not surer",
+        ),
+        Mistake(
+            "brackets-forgotten",
+            shares_from(lambda x_t, x0, a: -squared_distance(x_t, x0, a**0.5) / 2 * (1 - a)),
+            "the nearer of two pixels gets {your_second:.3f}, it should get {right_second:.3f}: "
+            "the computer divides by 2 and then multiplies",
+        ),
+        Mistake(
+            "two-alone",
+            shares_from(lambda x_t, x0, a: -squared_distance(x_t, x0, a**0.5) / 2),
+            "the nearer of two pixels gets {your_second:.3f}, it should get {right_second:.3f}: "
+            "the strength of the noise has no say",
+        ),
+        Mistake(
+            "absolute-distance",
+            shares_from(
+                lambda x_t, x0, a: -(x_t - a**0.5 * x0).abs().flatten(1).sum(1) / (2 * (1 - a))
+            ),
+            "the nearer of two pixels gets {your_second:.3f}, it should get {right_second:.3f}: "
+            "this adds up sizes, not squares",
+        ),
+        Mistake(
+            "one-over-distance",
+            lambda x_t, x0, a: share_out(1 / squared_distance(x_t, x0, a**0.5)),
+            "the nearer of two pixels gets {your_second:.3f}, it should get {right_second:.3f}: "
+            "shares that fall off as 1 over the distance, not like a bell curve",
+        ),
+        Mistake(
+            "even",
+            lambda x_t, x0, a: torch.ones(len(x0)) / len(x0),
+            "the nearer of two pixels gets {your_second:.3f}, it should get {right_second:.3f}: "
+            "all are alike to you, whatever the picture",
+        ),
+        Mistake(
+            "divided-by-the-largest",
+            lambda x_t, x0, a: (evidence(x_t, x0, a) - evidence(x_t, x0, a).max()).exp(),
+            "the shares of two pixels sum to {your_sum:.3f}, it should be {right_sum:.0f}: the "
+            "largest is 1 by itself",
+        ),
+        Mistake(
+            "density",
+            lambda x_t, x0, a: (
+                evidence(x_t, x0, a).exp() / (2 * torch.pi * (1 - a)) ** (x_t.numel() / 2)
+            ),
+            "the shares of two pixels sum to {your_sum:.3f}, it should be {right_sum:.0f}: these "
+            "are heights of bell curves",
+        ),
+        Mistake(
+            "average-sprite",
+            lambda x_t, x0, a: torch.einsum("n,nchw->chw", right_shares(x_t, x0, a).to(x0), x0),
+            "{your_count} numbers for two pixels of {right_count} shares: this is the average "
+            "sprite, one step further than was asked",
+        ),
+        Mistake(
+            "nearest-index",
+            lambda x_t, x0, a: evidence(x_t, x0, a).argmax(),
+            "{your_count} number for {right_count} sprites: the place of the nearest, not a share "
+            "for each",
+        ),
+        Mistake(
+            "distances",
+            lambda x_t, x0, a: squared_distance(x_t, x0, a**0.5),
+            "{your_first:.3f} and {your_second:.3f} for two pixels: squared distances, which are "
+            "no shares yet; they should sum to {right_sum:.0f}",
+        ),
     ),
 )
 
@@ -201,18 +368,42 @@ def number_probes():
 def measure_number(function):
     even = torch.full((4,), 0.25, dtype=torch.float64)
     uneven = torch.tensor([0.7, 0.2, 0.1], dtype=torch.float64)
-    even, uneven = (call(function, shares).double().mean().item() for shares in (even, uneven))
-    return {"even": even, "uneven": uneven}
+    even, uneven = (call(function, shares).double() for shares in (even, uneven))
+    return {
+        "even": even.mean().item(), "uneven": uneven.mean().item(), "numbers": even.numel(),
+    }  # fmt: skip
 
 
 def entropy(shares):
     return -(shares * shares.clamp(min=1e-300).log()).sum()
 
 
+NUMBER_SIGNS = (
+    Sign(
+        "more-than-one-number",
+        lambda y, r: y["numbers"] > 1,
+        "{your_numbers} numbers for four shares, where one should come out",
+    ),
+    Sign(
+        "even-shares-miscounted",
+        lambda y, r: abs(y["even"] - r["even"]) > 1e-3,
+        "four sprites that share evenly are {right_even:.0f} in the running, yours says "
+        "{your_even:.3g}; for shares 0.7, 0.2, 0.1 it says {your_uneven:.3g}, {right_uneven:.3g} "
+        "is right",
+    ),
+    Sign(
+        "uneven-shares-miscounted",
+        lambda y, r: abs(y["uneven"] - r["uneven"]) > 1e-3,
+        "even shares are counted right, but shares 0.7, 0.2, 0.1 come to {your_uneven:.3g}, it "
+        "should be {right_uneven:.3g}",
+    ),
+)
+
 EFFECTIVE_NUMBER = Exercise(
     name="effective_number",
     right=lambda shares: 1 / (shares**2).sum(),
-    observe=outputs(number_probes),
+    probes=number_probes,
+    signs=NUMBER_SIGNS,
     measure=measure_number,
     fact="counts {even:.2f} where four sprites share evenly, and {uneven:.2f} for shares 0.7, 0.2, "
     "0.1",
@@ -269,6 +460,63 @@ EFFECTIVE_NUMBER = Exercise(
             "square-of-sum",
             lambda shares: 1 / (shares**2).sum().sqrt(),
             "a square root too many: four even shares give {your_even:.2f}",
+        ),
+        Mistake(
+            "cubes",
+            lambda shares: 1 / (shares**3).sum(),
+            "four even shares give {your_even:.0f}, it should be {right_even:.0f}: cubes",
+        ),
+        Mistake(
+            "smallest-only",
+            lambda shares: 1 / shares[shares > 0].min(),
+            "{your_uneven:.2f} for shares 0.7, 0.2, 0.1, it should be {right_uneven:.2f}: only the "
+            "smallest is looked at",
+        ),
+        Mistake(
+            "entropy-in-bits",
+            lambda shares: entropy(shares) / math.log(2),
+            "four even shares give {your_even:.2f}, it should be {right_even:.0f}: the entropy in "
+            "bits, a number of questions, not of sprites",
+        ),
+        Mistake(
+            "two-sprites-differ",
+            lambda shares: 1 - (shares**2).sum(),
+            "four even shares give {your_even:.2f}, it should be {right_even:.0f}: the chance that "
+            "two draws differ",
+        ),
+        Mistake(
+            "sum-of-roots",
+            lambda shares: shares.sqrt().sum() ** 2,
+            "{your_uneven:.2f} for shares 0.7, 0.2, 0.1, it should be {right_uneven:.2f}: small "
+            "shares count for too much",
+        ),
+        Mistake(
+            "root-of-squares",
+            lambda shares: (shares**2).sum().sqrt(),
+            "four even shares give {your_even:.2f}, it should be {right_even:.0f}: the length of "
+            "the list of shares",
+        ),
+        Mistake(
+            "inverse-of-each",
+            lambda shares: (1 / shares.clamp(min=1e-9) ** 2).sum(),
+            "four even shares give {your_even:.0f}, it should be {right_even:.0f}: each is turned "
+            "over before they are added",
+        ),
+        Mistake(
+            "one-a-share",
+            lambda shares: 1 / shares.clamp(min=1e-3) ** 2,
+            "{your_numbers} numbers for four shares, where one should come out",
+        ),
+        Mistake(
+            "largest",
+            lambda shares: shares.max(),
+            "four even shares give {your_even:.2f}, it should be {right_even:.0f}: this is the "
+            "largest share",
+        ),
+        Mistake(
+            "squared-again",
+            lambda shares: 1 / (shares**2).sum() ** 2,
+            "four even shares give {your_even:.0f}, it should be {right_even:.0f}: squared again",
         ),
     ),
 )

@@ -4,8 +4,10 @@ import torch
 
 from diffutils import sampling
 from diffutils.schedule import linear_schedule
-from diffutils.stage.checks.engine import Exercise, Mistake, Unfinished, call, outputs
-from diffutils.stage.checks.levels import add, coefficient, constant, images, keep, label, schedules
+from diffutils.stage.checks.asking import Unfinished
+from diffutils.stage.checks.coefficients import Reader, asks, at_levels, constant, schedule_words
+from diffutils.stage.checks.engine import Exercise, Mistake, Sign, call
+from diffutils.stage.checks.levels import add, coefficient, images, keep, label, schedules
 
 # --- the DDPM step -------------------------------------------------------------------------------
 
@@ -60,8 +62,8 @@ MEAN_MISTAKES = (
     Mistake(
         "scale-root-missing",
         mean_of(lambda s, i: s.alpha[i], take_out),
-        "you scale up by alpha without its square root: by {your_scale:.4f} at level 250, it "
-        "should be {right_scale:.4f}",
+        "at level 250 you scale up by {your_scale:.4f}, it should be {right_scale:.4f}: by twice "
+        "as much as a step fades, a share of the variance",
     ),
     Mistake(
         "scaled-down",
@@ -74,8 +76,8 @@ MEAN_MISTAKES = (
     Mistake(
         "alpha-bar-in-the-scale",
         mean_of(keep, take_out),
-        "you scale up for all the steps at once, by {your_scale:.4f} at level 250; one step is "
-        "{right_scale:.4f}: alpha, not alpha_bar",
+        "at level 250 you scale up by {your_scale:.4f}, it should be {right_scale:.4f}: for all "
+        "the steps at once, not for one",
     ),
     Mistake(
         "all-noise-at-once",
@@ -92,8 +94,8 @@ MEAN_MISTAKES = (
     Mistake(
         "noise-root-missing",
         mean_of(root_alpha, lambda s, i: s.beta[i] / (1 - s.alpha_bar[i])),
-        "you divide by 1 - alpha_bar where its square root is needed: at level 250 you take out "
-        "{your_out:.5f} of the noise, it should be {right_out:.5f}",
+        "at level 250 you take out {your_out:.5f} of the noise, it should be {right_out:.5f}: you "
+        "divide by a variance",
     ),
     Mistake(
         "noise-share-missing",
@@ -137,6 +139,50 @@ MEAN_MISTAKES = (
         "these are the numbers of the level below: at level 250 you scale by {your_scale:.6f}, it "
         "should be {right_scale:.6f}; index 0 is the clean level here",
     ),
+    Mistake(
+        "both-roots-missing",
+        mean_of(lambda s, i: s.alpha[i], lambda s, i: s.beta[i] / (1 - s.alpha_bar[i])),
+        "at level 250 you take out {your_out:.5f} of the noise, it should be {right_out:.5f}, and "
+        "scale up by {your_scale:.4f} for {right_scale:.4f}: both are of the variance's kind",
+    ),
+    Mistake(
+        "level-below-in-the-root",
+        mean_of(root_alpha, lambda s, i: s.beta[i] / add(s, i - 1)),
+        "at level 250 you take out {your_out:.7f} of the noise, it should be {right_out:.7f}: one "
+        "of the numbers is that of the level below",
+    ),
+    Mistake(
+        "share-of-the-sprite",
+        mean_of(root_alpha, lambda s, i: s.beta[i] / keep(s, i)),
+        "at level 250 you take out {your_out:.5f} of the noise, it should be {right_out:.5f}: you "
+        "divide by what is left of the sprite",
+    ),
+    Mistake(
+        "guess-forgotten",
+        mean_of(root_alpha, lambda s, i: 0),
+        "at level 250 you take out {your_out:.4f} of the noise, it should be {right_out:.4f}: the "
+        "guess has no say",
+    ),
+    Mistake(
+        "brackets-forgotten",
+        lambda x, i, pred_noise, *, schedule: (
+            x - take_out(schedule, i) * pred_noise / root_alpha(schedule, i)
+        ),
+        "at level 250 the picture counts {your_scale:.4f}, it should be {right_scale:.4f}: only "
+        "the noise that is taken out was enlarged",
+    ),
+    Mistake(
+        "alpha-bar-for-one-minus",
+        mean_of(root_alpha, lambda s, i: (1 - s.alpha_bar[i]) / s.beta[i].sqrt()),
+        "at level 250 you take out {your_out:.3f} of the noise, it should be {right_out:.4f}: the "
+        "fraction stands on its head",
+    ),
+    Mistake(
+        "one-step-noise",
+        mean_of(root_alpha, lambda s, i: s.beta[i] / s.beta[i].sqrt() ** 2),
+        "at level 250 you take out {your_out:.3f} of the noise, it should be {right_out:.4f}: all "
+        "that the guess speaks of, as if one step had made it",
+    ),
 )
 
 
@@ -148,8 +194,8 @@ def step_probes():
     long, short = schedules()
     levels = [(2, long), (125, long), (250, long), (500, long), (10, short)]
     return [
-        (label(i, s), (images(i), i, images(i + 1000), images(i + 2000)), {"schedule": s})
-        for i, s in levels
+        (label(i, s), (images(i, n), i, images(i + 1000, n), images(i + 2000, n)), {"schedule": s})
+        for n, (i, s) in enumerate(levels, 1)
     ]
 
 
@@ -176,7 +222,9 @@ def measure_step(function):
 DDPM_MEAN = Exercise(
     name="ddpm_mean",
     right=right_mean,
-    observe=outputs(mean_probes),
+    probes=mean_probes,
+    explain=at_levels(right_mean, ("the picture", "the guess"), asks),
+    batched=True,
     measure=measure_mean,
     fact="scales the picture at level 250 by {scale:.4f} and takes out {out:.4f} of the guessed "
     "noise",
@@ -186,7 +234,9 @@ DDPM_MEAN = Exercise(
 DDPM_STEP = Exercise(
     name="ddpm_step",
     right=sampling.denoise_add_noise,
-    observe=outputs(step_probes),
+    probes=step_probes,
+    explain=at_levels(sampling.denoise_add_noise, ("the picture", "the guess", "z"), asks),
+    batched=True,
     measure=measure_step,
     fact="scales the picture at level 250 by {scale:.4f}, takes out {out:.4f} of the guessed noise "
     "and puts back noise of std {back:.4f}",
@@ -195,8 +245,8 @@ DDPM_STEP = Exercise(
         Mistake(
             "put-back-root-missing",
             put_back(lambda s, i: s.beta[i]),
-            "you put back beta times z where its square root is needed: at level 250 noise of std "
-            "{your_back:.4f}, it should be {right_back:.4f}",
+            "at level 250 you put back noise of std {your_back:.4f}, it should be "
+            "{right_back:.4f}: what z was multiplied with is a variance",
         ),
         Mistake(
             "put-back-posterior",
@@ -280,8 +330,12 @@ def ddim_probes():
     long, short = schedules()
     levels = [(500, 480, long), (260, 240, long), (125, 60, long), (20, 0, long), (10, 5, short)]
     return [
-        (f"level {i} to {k} of {s.timesteps}", (images(i), i, k, images(i + 1000)), {"schedule": s})
-        for i, k, s in levels
+        (
+            f"level {i} to {k} of {s.timesteps}",
+            (images(i, n), i, k, images(i + 1000, n)),
+            {"schedule": s},
+        )
+        for n, (i, k, s) in enumerate(levels, 1)
     ]
 
 
@@ -300,10 +354,34 @@ def measure_ddim(function):
     return {"signal": signal, "noise": left, "end": end}
 
 
+def ask_ddim(function, pictures, at):
+    schedule, i, i_prev = at
+    return call(function, pictures[0], i, i_prev, pictures[1], schedule=schedule)
+
+
+DDIM_READER = Reader(
+    right=sampling.denoise_ddim,
+    ask=ask_ddim,
+    roles=("the picture", "the guess"),
+    settings=tuple(
+        (s, i, k)
+        for s, i, k in zip(
+            (schedules()[0],) * 3 + (schedules()[1],) * 3,
+            (260, 125, 400, 6, 10, 15), (240, 60, 300, 4, 5, 14),
+            strict=True,
+        )
+    ),
+    where="from level 260 to 240",
+    words=lambda at: schedule_words(*at),
+)
+
+
 DDIM_STEP = Exercise(
     name="ddim_step",
     right=sampling.denoise_ddim,
-    observe=outputs(ddim_probes),
+    probes=ddim_probes,
+    explain=DDIM_READER,
+    batched=True,
     measure=measure_ddim,
     fact="goes from level 260 to {signal:.4f} of the sprite and noise of std {noise:.4f} at level "
     "240, and from level 20 straight to a pixel of {end:.3f} where 0.5 was",
@@ -353,20 +431,20 @@ DDIM_STEP = Exercise(
         Mistake(
             "noise-root-missing",
             ddim_of(keep_before, lambda s, i, k: 1 - s.alpha_bar[k]),
-            "on the way back you used 1 - alpha_bar where its square root is needed: noise of std "
-            "{your_noise:.4f} at level 240, it should be {right_noise:.4f}",
+            "at level 240 there is noise of std {your_noise:.4f}, it should be {right_noise:.4f}: "
+            "on the way back you used a variance",
         ),
         Mistake(
             "signal-root-missing",
             ddim_of(lambda s, i, k: s.alpha_bar[k], add_before),
-            "on the way back you used alpha_bar where its square root is needed: {your_signal:.4f} "
-            "of the sprite at level 240, it should be {right_signal:.4f}",
+            "at level 240 there is {your_signal:.4f} of the sprite, it should be "
+            "{right_signal:.4f}: on the way back you used a share of the variance",
         ),
         Mistake(
             "guess-root-missing",
             ddim_guess_root_missing,
-            "the guess of the clean sprite takes out too little: a square root is missing on its "
-            "noise, and where the pixel was 0.5 you end at {your_end:.3f}",
+            "where the pixel was 0.5 you end at {your_end:.3f}: what the guess of the clean sprite "
+            "takes out is a variance",
         ),
         Mistake(
             "guess-not-enlarged",
@@ -379,6 +457,32 @@ DDIM_STEP = Exercise(
             ddim_of(keep_before, lambda s, i, k: -add(s, k)),
             "the noise comes back with the wrong sign: {your_noise:+.4f} at level 240, it should "
             "be {right_noise:+.4f}",
+        ),
+        Mistake(
+            "both-roots-missing",
+            ddim_of(lambda s, i, k: s.alpha_bar[k], lambda s, i, k: 1 - s.alpha_bar[k]),
+            "at level 240 there is {your_signal:.4f} of the sprite, it should be "
+            "{right_signal:.4f}, and noise of std {your_noise:.4f} for {right_noise:.4f}",
+        ),
+        Mistake(
+            "ddpm-mean",
+            lambda x, i, i_prev, pred_noise, *, schedule: right_mean(
+                x, i, pred_noise, schedule=schedule
+            ),
+            "from level 260 you come to noise of std {your_noise:.4f}, it should be "
+            "{right_noise:.4f}: this is one step of the slow sampler",
+        ),
+        Mistake(
+            "noise-whole",
+            ddim_of(keep_before, lambda s, i, k: 1),
+            "at level 240 there is noise of std {your_noise:.4f}, it should be {right_noise:.4f}: "
+            "it goes in whole",
+        ),
+        Mistake(
+            "sprite-whole",
+            ddim_of(lambda s, i, k: 1, add_before),
+            "at level 240 there is {your_signal:.4f} of the sprite, it should be "
+            "{right_signal:.4f}: it does not fade again",
         ),
     ),
 )
@@ -420,7 +524,9 @@ def list_levels(function, n, timesteps):
 def measure_levels(function):
     levels = list_levels(function, 30, 500)
     gaps = [a - b for a, b in zip(levels[:-1], levels[1:], strict=True)] or [0]
+    other = list_levels(function, 7, 100)
     return {
+        "count_7": len(other), "first_7": other[0], "last_7": other[-1],
         "count": len(levels), "first": levels[0], "last": levels[-1],
         "smallest": min(gaps), "largest": max(gaps),
     }  # fmt: skip
@@ -430,11 +536,60 @@ def even_levels(n, timesteps):
     return [timesteps * k // n for k in range(n, -1, -1)]
 
 
+LEVEL_SIGNS = (
+    Sign(
+        "fractions",
+        lambda y, r: 0 < y["first"] <= 1,
+        "from {your_first:.3g} to {your_last:.3g}: parts of the whole; the schedule has levels 0 "
+        "to {right_first:.0f}",
+    ),
+    Sign(
+        "typed-in",
+        lambda y, r: y["first"] == r["first"] and y["first_7"] == r["first"],
+        "7 steps of 100 start at level {your_first_7:.0f}: the number of levels is typed in",
+    ),
+    Sign(
+        "upwards",
+        lambda y, r: y["first"] < y["last"],
+        "the levels go up, from {your_first:.0f} to {your_last:.0f}; sampling comes down",
+    ),
+    Sign(
+        "wrong-start",
+        lambda y, r: y["first"] != r["first"],
+        "30 steps of 500 start at level {your_first:.4g}, the noise that is handed over belongs "
+        "to {right_first:.0f}",
+    ),
+    Sign(
+        "wrong-end",
+        lambda y, r: y["last"] != r["last"],
+        "30 steps of 500 end at level {your_last:.4g}, the clean one is {right_last:.0f}",
+    ),
+    Sign(
+        "wrong-count",
+        lambda y, r: y["count"] != r["count"] or y["count_7"] != r["count_7"],
+        "30 steps of 500 visit {your_count} levels, {right_count} are right; 7 steps of 100 visit "
+        "{your_count_7}, {right_count_7} are right",
+    ),
+    Sign(
+        "wrong-end-elsewhere",
+        lambda y, r: (y["first_7"], y["last_7"]) != (r["first_7"], r["last_7"]),
+        "7 steps of 100 go from level {your_first_7:.4g} to {your_last_7:.4g}, it should be "
+        "{right_first_7:.0f} to {right_last_7:.0f}",
+    ),
+    Sign(
+        "uneven",
+        lambda y, r: y["largest"] - y["smallest"] > 1,
+        "the levels are {your_smallest:.4g} to {your_largest:.4g} apart, it should be "
+        "{right_smallest:.0f} to {right_largest:.0f}",
+    ),
+)
+
 DDIM_LEVELS = Exercise(
     name="ddim_levels",
     right=even_levels,
     observe=observe_levels,
     measure=measure_levels,
+    signs=LEVEL_SIGNS,
     fact="visits {count} levels for 30 steps of 500, from {first:.0f} to {last:.0f}, "
     "{smallest:.0f} to {largest:.0f} apart",
     tolerance=1e-3,
@@ -479,6 +634,35 @@ DDIM_LEVELS = Exercise(
             "fractions",
             lambda n, timesteps: torch.linspace(timesteps, 0, n + 1),
             "some of these levels lie between two; a schedule has whole levels only",
+        ),
+        Mistake(
+            "counts-down-from-n",
+            lambda n, timesteps: list(range(n, -1, -1)),
+            "it starts at level {your_first:.0f}, it should start at {right_first:.0f}: you count "
+            "the steps, not the levels",
+        ),
+        Mistake(
+            "every-level",
+            lambda n, timesteps: list(range(timesteps, -1, -1)),
+            "{your_count} levels are visited for 30 steps of 500, it should be {right_count}: "
+            "none is left out",
+        ),
+        Mistake(
+            "stops-at-1",
+            lambda n, timesteps: [1 + (timesteps - 1) * k // n for k in range(n, -1, -1)],
+            "the last level is {your_last:.0f}, it should be {right_last:.0f}, the clean one",
+        ),
+        Mistake(
+            "two-ends-alone",
+            lambda n, timesteps: [timesteps, 0],
+            "{your_count} levels are visited for 30 steps of 500, it should be {right_count}: the "
+            "two ends alone",
+        ),
+        Mistake(
+            "crowded-at-the-end",
+            lambda n, timesteps: [timesteps, *range(n - 1, -1, -1)],
+            "the levels are {your_smallest:.0f} to {your_largest:.0f} apart for 30 steps of 500, "
+            "it should be {right_smallest:.0f} to {right_largest:.0f}",
         ),
     ),
 )
