@@ -1,9 +1,8 @@
 """The whole state of a training run on disk, to go on with as if it had never been stopped.
 
-A checkpoint knows its run: the sprites, the schedule, the network and the numbers it was begun
-with. A run that differs is refused, naming what differs, so that no network is ever said to have
-learned from other data than it saw. The main process writes; of several machines without a shared
-disk, the one that has the file tells the others.
+A checkpoint knows its run: sprites, schedule, network and the numbers it was begun with. A run
+that differs is refused, naming what differs. The main process writes; of several machines without
+a shared disk, the one that has the file tells the others.
 """
 
 import json
@@ -17,10 +16,7 @@ CHECKPOINT = "diffutils-checkpoint-2"
 
 
 def save_checkpoint(path, run):
-    """All of a run's state: weights, their average, the optimizer's moments, the generator.
-
-    Raises ValueError where the state holds numbers that are not finite: nobody could read it.
-    """
+    """All of a run's state; ValueError where some is not finite: nobody could read it."""
     tensors = {f"state.{name}": value for name, value in run_state(run).items()}
     for name, tensor in tensors.items():
         check_finite("fit", f"{name!r} of step {run.step}", tensor)
@@ -31,10 +27,7 @@ def save_checkpoint(path, run):
 
 
 def resume(path, run):
-    """Puts a run back where its checkpoint left it, if there is one, on every process alike.
-
-    Raises ValueError where the file belongs to another run or cannot be read.
-    """
+    """Puts a run back where its checkpoint left it; ValueError where it is of another run."""
     found = furthest(read_if_there(path, run), run.accelerator)
     if found is not None:
         run.step, run.seconds, tensors = found
@@ -103,8 +96,7 @@ def run_state(run):
              for name, value in values.items()}
     for name, value in state.items():
         if not isinstance(value, torch.Tensor):
-            raise TypeError(f"fit: {name!r} is a {type(value).__name__}; "
-                            "a checkpoint keeps tensors")
+            raise TypeError(f"fit: {name!r} is a {type(value).__name__}; expected a tensor")
     for name, moments in run.optimizer.moments.items():
         state |= {f"optimizer.{name}.{kind}": value for kind, value in moments.items()}
     return {name: value.detach() for name, value in state.items()}
@@ -127,10 +119,8 @@ def settings_of(run, x0, contexts):
     nn_model, config = unwrap(run.nn_model), getattr(unwrap(run.nn_model), "config", None)
     sizes = ", ".join(f"{k}={v}" for k, v in config.items()) if isinstance(config, dict) else ""
     return {
-        "steps": None if run.steps is None else int(run.steps),
-        "batch_size": int(run.batch_size),
-        "seed": int(run.seed),
-        "learning_rate": float(run.learning_rate),
+        "steps": None if run.steps is None else int(run.steps), "batch_size": int(run.batch_size),
+        "seed": int(run.seed), "learning_rate": float(run.learning_rate),
         "network": f"{type(nn_model).__name__}({sizes})",
         "precision": f"{run.dtype}" + " multiplied in bfloat16" * run.bfloat16,
         "schedule": f"{run.schedule!r} {digest(run.schedule.alpha_bar)}",
@@ -144,8 +134,8 @@ def data_settings(x0, contexts):
     if not callable(x0):
         return {"height": list(x0.shape[2:]), "sprites": digest(x0), "contexts": digest(contexts)}
     first, again = (x0(256, torch.Generator().manual_seed(0)) for _ in range(2))
-    height, first, again = list(first[0].shape[2:]), *([digest(part) for part in one]
-                                                      for one in (first, again))
+    height = list(first[0].shape[2:])
+    first, again = ([digest(part) for part in one] for one in (first, again))
     if first != again:  # it draws by other means than its generator: nothing to know it by
         return {"height": height}
     known = x0.checksum() if hasattr(x0, "checksum") else first[0]

@@ -91,11 +91,10 @@ def check_can_be_read(where, path, tensors, metadata):
         claimed = build("nn_model", metadata)
     check_tensors(where, "nn_model", tensors, stored_tensors(claimed))
     header = sum(len(text) for text in metadata.values())
-    size = header + sum(tensor.nbytes for tensor in tensors.values())
-    if size > MAX_WEIGHTS_BYTES - 2**20 or header > MAX_HEADER_BYTES - 2**20:
+    size, spare = header + sum(tensor.nbytes for tensor in tensors.values()), 2**20
+    if size > MAX_WEIGHTS_BYTES - spare or header > MAX_HEADER_BYTES - spare:
         raise ValueError(f"{where}: {path} would have {size} bytes, {header} of them metadata; "
-                         f"expected at most {MAX_WEIGHTS_BYTES - 2**20}, "
-                         f"{MAX_HEADER_BYTES - 2**20} of them metadata")
+                         f"expected {MAX_WEIGHTS_BYTES - spare}, {MAX_HEADER_BYTES - spare}")
 
 
 def kind_of(where, nn_model):
