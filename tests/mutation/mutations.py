@@ -429,8 +429,8 @@ SLIPS = [
     Mutation(
         "the guess left in bfloat16",
         "diffutils/unet.py",
-        "return pixel_shuffle(eps, 2).to(x)",
-        "return pixel_shuffle(eps, 2)",
+        "silu(self.norm(u))), 2).to(x)",
+        "silu(self.norm(u))), 2)",
     ),
     Mutation(
         "the glance left out of what is summed up",
@@ -459,7 +459,7 @@ SLIPS = [
     Mutation(
         "the palette rounded with the weights",
         "diffutils/weights.py",
-        "v.detach().cpu().to(dtype if k in rounded else v.dtype)",
+        "v.detach().cpu().to(dtype if k in rounded else stored_dtype(v))",
         "v.detach().cpu().to(dtype)",
     ),
     Mutation(
@@ -471,7 +471,7 @@ SLIPS = [
     Mutation(
         "a checksum of names alone",
         "diffutils/files.py",
-        "digest.update(tensors[name].contiguous().numpy().tobytes())",
+        "digest.update(tensors[name].cpu().contiguous().numpy().tobytes())",
         "digest.update(b'')",
     ),
     Mutation(
