@@ -23,10 +23,13 @@ class Done:
 
 
 class Kernel:
-    """In the lessons' folder: `with Kernel() as kernel`. A cell may take five minutes."""
+    """In the lessons' folder, or another: `with Kernel() as kernel`. A cell may take 5 minutes."""
+
+    def __init__(self, folder=NOTEBOOKS):
+        self.folder = folder
 
     def __enter__(self):
-        self.manager, self.client = start_new_kernel(kernel_name="python3", cwd=str(NOTEBOOKS))
+        self.manager, self.client = start_new_kernel(kernel_name="python3", cwd=str(self.folder))
         return self
 
     def __exit__(self, *_):

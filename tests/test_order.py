@@ -5,6 +5,7 @@ real kernels, whose stop button is pressed. DIFFUTILS_SLOW_TESTS=1 does that to 
 """
 
 import os
+import shutil
 import signal
 import sys
 
@@ -121,6 +122,44 @@ def test_the_lesson_is_the_one_whose_cells_were_run(tmp_path, monkeypatch):
     assert find_lesson({"one = 1"}) == () and find_lesson({"four = 4"}) == ()
 
 
+def test_the_lesson_is_found_from_a_folder_above_it_below_it_or_beside_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("JPY_SESSION_NAME", "1f0c-7d")  # no notebook, as of a console
+    for inner in ("my_lessons/deeper", "src/a"):
+        (tmp_path / inner).mkdir(parents=True)
+    write_lesson(tmp_path / "my_lessons" / "lesson.ipynb", CELLS)
+    write_lesson(tmp_path / "my_lessons" / "deeper" / "more.ipynb", ["one = 1", "more = 2"])
+    for start in (".", "my_lessons", "my_lessons/deeper", "src", "src/a"):
+        monkeypatch.chdir(tmp_path / start)
+        assert [cell.text for cell in find_lesson({SUMS})] == list(CELLS), start
+        assert [cell.text for cell in find_lesson({"more = 2"})] == ["one = 1", "more = 2"], start
+
+
+def test_of_two_copies_of_a_lesson_the_nearer_is_read(tmp_path, monkeypatch):
+    (tmp_path / "notebooks").mkdir()
+    write_lesson(tmp_path / "notebooks" / "lesson.ipynb", CELLS)
+    write_lesson(tmp_path / "mine.ipynb", [*CELLS, "mine = 1"])
+    monkeypatch.chdir(tmp_path)
+    assert find_lesson({FIRST, SUMS})[-1].text == "mine = 1"
+
+
+def test_the_notebook_that_the_editor_names_is_read(tmp_path, monkeypatch):
+    """A kernel of VS Code has the path among its names, one of a Jupyter server in a variable."""
+    for folder in ("here", "elsewhere"):
+        (tmp_path / folder).mkdir()
+    for name in ("here/a", "here/b", "elsewhere/c"):
+        write_lesson(tmp_path / f"{name}.ipynb", ["one = 1", f"{name[-1]} = 2"])
+    monkeypatch.chdir(tmp_path / "here")
+    assert find_lesson({"one = 1"}) == ()
+    named = str(tmp_path / "elsewhere" / "c.ipynb")
+    for names in ({"__vsc_ipynb_file__": named}, {"__session__": named}):
+        assert find_lesson({"one = 1"}, names)[1].text == "c = 2"
+    monkeypatch.setenv("JPY_SESSION_NAME", named)
+    assert find_lesson({"one = 1"})[1].text == "c = 2"
+    assert find_lesson({"b = 2"})[1].text == "b = 2"  # the named one is another notebook
+    monkeypatch.setenv("JPY_SESSION_NAME", str(tmp_path / "gone.ipynb"))
+    assert find_lesson({"one = 1"}) == ()
+
+
 @pytest.mark.parametrize("text, made, used", [
     ("import a.b as c, d.e\nfrom f import g", "c d g", ""),
     ("def f(x, y=z):\n    w = x\n    return w + v", "f", "z v"),
@@ -174,6 +213,33 @@ def test_from_bottom_to_top_each_cell_runs_or_says_what_to_run_first(path):
             assert not done.error or says_what_to_run(done), (cell, done)
             said += bool(done.error)
     assert said > len(cells) / 3
+
+
+@pytest.mark.parametrize("folder", [".", "a folder/deeper down"])
+def test_a_kernel_that_works_elsewhere_says_what_to_run_first_and_where_predictions_are(
+    folder, tmp_path
+):
+    """As VS Code, papermill and a server with another root may start it."""
+    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    setup, imports, *cells = code_of(LESSONS[0])
+    with Kernel(tmp_path / folder) as kernel:
+        told = kernel.run(setup).text.splitlines()
+        assert len(told) == 2 and str(tmp_path / folder) in told[1] and "predictions" in told[1]
+        assert not kernel.run(imports).error
+        for cell in cells[-4:]:
+            done = kernel.run(cell)
+            assert not done.error or says_what_to_run(done), (cell, done)
+        assert any(says_what_to_run(kernel.run(cell)) for cell in cells[3:9])
+        kernel.run("from diffutils.stage import checks\nchecks.predict('01-x', 'How?', 5)")
+        assert "you said 5" in kernel.run("checks.ledger('01')").text
+    assert (tmp_path / folder / "predictions.json").exists()
+
+
+def test_in_the_lessons_folder_nothing_is_said_of_folders(tmp_path):
+    shutil.copy(LESSONS[0], tmp_path / "copy.ipynb")
+    for folder in (tmp_path, NOTEBOOKS):
+        with Kernel(folder) as kernel:
+            assert kernel.run(code_of(LESSONS[0])[0]).text.count("[setup]") == 1
 
 
 def test_lesson_04_goes_on_after_every_press_of_the_stop_button():

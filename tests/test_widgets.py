@@ -4,13 +4,23 @@ What they do in a browser is tested in tests/browser.
 """
 
 import asyncio
+import copy
+import subprocess
+import sys
 import time
+from html.parser import HTMLParser
 
 import ipywidgets
+import nbformat
 import pytest
 import torch
+from build_notebooks import normal_form
+from nbclient import NotebookClient
+from nbconvert import HTMLExporter
+from nbformat.v4 import new_code_cell, new_notebook
 
 from diffutils import IdealDenoiser, linear_schedule, perturb_input
+from diffutils.stage import widgets
 from diffutils.stage.figures import Figure, show_rows, show_sprites
 from diffutils.stage.widgets import scrub
 
@@ -118,16 +128,94 @@ def test_a_function_that_returns_no_figure_is_told_so():
     assert "returns is a NoneType; expected a Figure" in box.words.value
 
 
-def test_its_words_are_stable_and_stand_where_no_kernel_runs():
-    bundles = [make()._repr_mimebundle_() for _ in range(2)]
-    words = (
-        "Controls: level 0 to 500, schedule linear, cosine, noise yes or no. "
-        "They move the picture while this notebook is running."
-    )
-    for bundle in bundles:
-        assert bundle["text/plain"] == words
-        assert bundle["text/html"] == f"<em>{words}</em>"
-        assert "application/vnd.jupyter.widget-view+json" in bundle
+WORDS = (
+    "Controls: level 0 to 500, schedule linear, cosine, noise yes or no. "
+    "They move the picture while this notebook is running."
+)
+VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+def shown(box, monkeypatch):
+    """What the box displays of itself, a list of bundles."""
+    bundles = []
+    monkeypatch.setattr(widgets, "display", lambda bundle, raw: bundles.append(bundle))
+    box._ipython_display_()
+    return bundles
+
+
+def test_a_still_and_its_words_stand_before_the_controls(monkeypatch):
+    (still, view), (again, _) = (shown(make(), monkeypatch) for _ in range(2))
+    assert still == again and still["text/plain"] == WORDS
+    assert f"<em>{WORDS}</em>" in still["text/html"]
+    assert look()._repr_mimebundle_()["text/html"] in still["text/html"]
+    assert set(view) == {VIEW}
+
+
+def test_the_still_is_the_picture_as_it_is_when_it_is_shown(monkeypatch):
+    box = make()
+    box.controls["level"].value = 400
+    assert look(400)._repr_mimebundle_()["text/html"] in shown(box, monkeypatch)[0]["text/html"]
+
+
+def test_where_there_is_no_picture_the_still_says_what_went_wrong(monkeypatch):
+    box = scrub(lambda level=0: 1 / level, level=(0, 9))
+    assert "ZeroDivisionError: division by zero" in shown(box, monkeypatch)[0]["text/html"]
+
+
+class Text(HTMLParser):
+    """The words, pictures and widget views of a page, outside its scripts and styles."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.words, self.pictures, self.muted = "", [], 0
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.muted += tag in ("script", "style")
+        if tag == "img":
+            self.pictures.append(dict(attributes))
+
+    def handle_endtag(self, tag):
+        self.muted -= tag in ("script", "style")
+
+    def handle_data(self, data):
+        self.words += "" if self.muted else data
+
+
+@pytest.fixture(scope="module")
+def executed():
+    """A small notebook with a control, as nbclient leaves it."""
+    sources = [
+        "import torch\nfrom diffutils.stage.figures import show_sprites\n"
+        "from diffutils.stage.widgets import scrub",
+        "def look(level=5):\n"
+        "    return show_sprites(torch.full((1, 3, 16, 16), level / 9), text=f'level {level}')",
+        "scrub(look, level=(0, 9))",
+    ]
+    notebook = new_notebook(cells=[new_code_cell(source) for source in sources])
+    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    return notebook
+
+
+def test_an_exported_page_has_a_still_and_a_sentence_where_the_slider_is(executed):
+    page = Text(HTMLExporter().from_notebook_node(executed)[0])
+    assert "Controls: level 0 to 9. They move the picture" in page.words
+    assert [(p["alt"], p["src"][:15]) for p in page.pictures] == [("level 5", "data:image/png;")]
+
+
+def test_the_normal_form_keeps_the_still_alone(executed):
+    form = nbformat.reads(normal_form(copy.deepcopy(executed)), as_version=4)
+    (output,) = form.cells[2].outputs
+    assert set(output.data) == {"text/html", "text/plain"} and "<img" in output.data["text/html"]
+
+
+def test_nbval_finds_the_normal_form_as_it_was(executed, tmp_path):
+    path = tmp_path / "small.ipynb"
+    path.write_text(normal_form(copy.deepcopy(executed)), encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "--nbval", "--nbval-current-env", "-c"]
+    (tmp_path / "empty.ini").write_text("[pytest]\n")
+    done = subprocess.run([*command, tmp_path / "empty.ini", path], capture_output=True, text=True)
+    assert done.returncode == 0 and "3 passed" in done.stdout, done.stdout
 
 
 def test_a_move_takes_under_150_ms(generator):

@@ -6,11 +6,13 @@ On a machine with other busy programs, torch's spinning threads make it 2 to 20 
 one thread would be. So all physical cores are used where the machine is idle, one where it is
 shared: next to other work, or on a JupyterHub. In a notebook, cells that are run out of order are
 told from then on which cell to run first (see `order`), and memory that is free goes back to the
-system after each cell (see `memory`).
+system after each cell (see `memory`). A kernel that works in another folder than the lesson's, as
+some editors start it, is told where the predictions are kept then.
 """
 
 import os
 import random
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -20,7 +22,7 @@ from IPython import get_ipython
 from diffutils.expect import check_count
 from diffutils.memory import give_back
 from diffutils.stage.figures import style
-from diffutils.stage.order import watch
+from diffutils.stage.order import read_folder, watch
 
 
 def setup(seed=0, *, threads=None):
@@ -44,7 +46,15 @@ def setup(seed=0, *, threads=None):
         watch(shell)
         shell.events.register("post_run_cell", give_back)
     print(f"[setup] seed {seed}, device {device.type}, {threads} CPU thread(s): {why}")
+    if shell is not None and not is_lessons_folder(Path.cwd()):
+        print(f"[setup] this kernel works in {Path.cwd()}, not in the lesson's folder: "
+              "your predictions are kept there, in predictions.json")
     return device
+
+
+def is_lessons_folder(folder):
+    """Whether a notebook in the folder begins as the lessons do."""
+    return any("lesson.setup(" in cells[0].text for cells in read_folder(folder) if cells)
 
 
 def choose_device():

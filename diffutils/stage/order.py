@@ -1,7 +1,9 @@
 """Says which cell to run first, where the cells of a lesson are run out of order, or were stopped.
 
-`lesson.setup` starts it. It reads the lesson's file in the working folder, and the syntax of the
-cells tells it which of them makes which name. It says its sentence in two cases:
+`lesson.setup` starts it. It reads the lesson's file, and the syntax of the cells tells it which of
+them makes which name. The file is the one that the editor names, or that is in the working folder,
+or else, where the kernel works elsewhere, in a folder of lessons beside or above it, or in the
+package. It says its sentence in two cases:
 - a name is missing that a cell further up makes: in place of the traceback of the NameError;
 - a name is there, but the cell that should have made it was stopped, failed, or was not run, so
   that the name is unfinished or has come from another cell: before the output of the cell.
@@ -14,9 +16,15 @@ import ast
 import functools
 import inspect
 import json
+import os
 import symtable
 from dataclasses import dataclass
 from pathlib import Path
+
+from diffutils.stage.desk import FOLDERS, edition_folder
+
+NAMED_BY = ("__vsc_ipynb_file__", "__session__")  # what editors call the notebook's path
+LESSONS = ("my_lessons", "notebooks")
 
 
 @dataclass(frozen=True)
@@ -79,12 +87,53 @@ def read_cells(path, changed):
     return tuple(found)
 
 
-def find_lesson(texts):
-    """The cells of the notebook in the working folder that has most of these texts, or ()."""
-    lessons = [read_cells(p, p.stat().st_mtime_ns) for p in sorted(Path.cwd().glob("*.ipynb"))]
-    shared = [len(texts & {cell.text for cell in cells}) for cells in lessons]
-    best = max(shared, default=0)
-    return lessons[shared.index(best)] if shared.count(best) == 1 else ()
+def named_lesson(names=None):
+    """The path of the notebook, where the editor tells it in a kernel's `names`, or None."""
+    told = [(names or {}).get(name) for name in NAMED_BY] + [os.environ.get("JPY_SESSION_NAME")]
+    for name in told:
+        if isinstance(name, str) and name.endswith(".ipynb") and Path(name).is_file():
+            return Path(name)
+    return None
+
+
+def lesson_folders():
+    """Where lessons may be, the nearest first: here, beside and above here, in the package."""
+    here = Path.cwd()
+    folders = [here]
+    for near in (here, *here.parents[:3]):
+        folders += [near / name for name in LESSONS]
+    try:
+        folders.append(edition_folder("notebooks"))
+    except FileNotFoundError:
+        pass
+    return [folder / inner for folder in folders for inner in FOLDERS]
+
+
+def read_folder(folder):
+    """The cells of each notebook in a folder."""
+    try:
+        return [read_cells(p, p.stat().st_mtime_ns) for p in sorted(folder.glob("*.ipynb"))]
+    except OSError:  # not ours to read
+        return []
+
+
+def find_lesson(texts, names=None):
+    """The cells of the notebook that has most of these texts, or () where two have as many.
+
+    Of those in different folders the nearest; one that the editor names goes first.
+    """
+    named = named_lesson(names)
+    cells = read_cells(named, named.stat().st_mtime_ns) if named else ()
+    if texts & {cell.text for cell in cells}:
+        return cells
+    best, found = 0, ()
+    for folder in dict.fromkeys(lesson_folders()):
+        lessons = read_folder(folder)
+        shared = [len(texts & {cell.text for cell in cells}) for cells in lessons]
+        if max(shared, default=0) > best:
+            best = max(shared)
+            found = lessons[shared.index(best)] if shared.count(best) == 1 else ()
+    return found
 
 
 class Watch:
@@ -101,7 +150,7 @@ class Watch:
 
     def look(self):
         """The lesson's cells, the one that is being run or None, and those above it, last first."""
-        cells = find_lesson(self.texts | {self.now})
+        cells = find_lesson(self.texts | {self.now}, self.shell.user_ns)
         texts = [cell.text for cell in cells]
         if self.now not in texts:
             return cells, None, cells[::-1]

@@ -8,8 +8,11 @@
     scrub(look, level=(0, 500), seed=[0, 1, 2])    # the same, with a slider and a menu
 
 The picture travels as PNG bytes into one Image, which keeps its height; the Figure's text stands
-beneath it and is read out as it changes. Frames that are already computed need no kernel: see
-`player`. Anything with more logic than this is better written with ipywidgets itself.
+beneath it and is read out as it changes. Before the controls the first picture is shown as a still,
+with a sentence that names them: what stands there in a page without a kernel, exported or stored;
+in JupyterLab the controls take its place as soon as they are there. Frames that are already
+computed need no kernel: see `player`. Anything with more logic than this is better written with
+ipywidgets itself.
 """
 
 import asyncio
@@ -18,6 +21,7 @@ import inspect
 from numbers import Integral, Real
 
 import ipywidgets
+from IPython.display import display
 
 from diffutils.expect import check_callable, check_kind
 from diffutils.stage.figures import SIGNAL, Figure
@@ -28,7 +32,8 @@ PAUSE = 0.03  # seconds to wait for further moves before drawing
 LOOK = (
     "<style>.scrub{--jp-widgets-font-size:16px;--jp-widgets-inline-height:34px;"
     "--jp-widgets-slider-handle-size:20px}"
-    ".scrub img{object-fit:contain;object-position:left top}</style>"
+    ".scrub img{object-fit:contain;object-position:left top}"
+    ".jp-OutputArea-child:has(.scrub-still):has(+.jp-OutputArea-child .scrub){display:none}</style>"
 )
 
 
@@ -124,11 +129,22 @@ class Scrub(ipywidgets.VBox):
         told = ", ".join(describe(name, control) for name, control in self.controls.items())
         return f"Controls: {told}. They move the picture while this notebook is running."
 
-    def _repr_mimebundle_(self, **ways):
-        """The widget where a kernel runs, else the words of `repr`."""
-        bundle = super()._repr_mimebundle_(**ways)
-        words = repr(self)
-        return bundle | {"text/plain": words, "text/html": f"<em>{html.escape(words)}</em>"}
+    def _ipython_display_(self):
+        """The still, as HTML that needs nothing; then the widget, as an output of its own.
+
+        In one output the page of an export would choose the widget, which is blank there.
+        """
+        display({"text/plain": repr(self), "text/html": self.still()}, raw=True)
+        view = self._repr_mimebundle_()
+        view.pop("text/plain", None)  # it has been said
+        display(view, raw=True)
+
+    def still(self):
+        """The picture as it is now, or what went wrong, and the controls in words: HTML."""
+        shown = self.words.value.removeprefix(LOOK)  # an error
+        if self.figure is not None:
+            shown = self.figure._repr_mimebundle_()["text/html"]
+        return f'<div class="scrub-still">{shown}<br><em>{html.escape(repr(self))}</em></div>'
 
 
 def make_control(name, choices, start, live):
