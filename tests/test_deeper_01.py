@@ -46,8 +46,8 @@ def test_the_evidence_is_the_difference_of_two_normal_log_likelihoods():
 
 
 def test_the_solved_exercise_agrees_with_the_throws():
-    names = functions_of("01_lost_first.ipynb", "def standard_deviations", apart=torch.tensor([2.9635]),
-                         schedule=linear_schedule())
+    given = {"apart": torch.tensor([2.9635]), "schedule": linear_schedule()}
+    names = functions_of("01_lost_first.ipynb", "def standard_deviations", **given)
     d, alpha_bar, std = names["d"], names["alpha_bar"], (1 - names["alpha_bar"]) ** 0.5
     promised = stats.norm.cdf(-(alpha_bar**0.5) * d / 2 / std)
     assert names["thrown"] == pytest.approx(promised, abs=4 * math.sqrt(promised / 100_000))
