@@ -9,7 +9,6 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
-from scipy import stats
 from torch.testing import assert_close
 
 import diffutils
@@ -91,14 +90,6 @@ def shares_of_two_pixels(cell):
     ideal = IdealDenoiser(names["world"].view(2, 1, 1, 1), schedule=SCHEDULE)
     assert_close(names["shares"], ideal.shares(pixel(0.3), 250)[0])
     assert_close(names["shares"] @ names["world"], ideal.guess_x0(pixel(0.3), 250)[0, 0, 0, 0])
-
-
-@compares("01", "def largest_gap")
-def gap_to_the_normal_curve(cell):
-    names = cell(schedule=SCHEDULE, x_bob=to_float(bob()[None]))
-    x = names["thousand"][:5]
-    expected = [stats.kstest(picture.flatten().double().numpy(), "norm").statistic for picture in x]
-    assert_close(names["largest_gap"](x).double(), torch.tensor(expected), rtol=0, atol=1e-6)
 
 
 @compares("02", "totals = torch.tensor")
