@@ -1,18 +1,26 @@
 """Runs the notebooks in place and writes them in a normal form; or checks that this was done.
 
-    python tests/build_notebooks.py                 run every lesson and every solution
+    python tests/build_notebooks.py                 run every lesson, deeper one and solution
     python tests/build_notebooks.py 01 05           run those whose names start so
     python tests/build_notebooks.py --check         say which were edited and not run since
 
 The normal form holds no times, no widget state, no Python patch version and no random ids, so
 that running a notebook again changes no byte. A fingerprint of the cells in the metadata tells
-whether the outputs belong to the code.
+whether the outputs belong to the code. Of a cell's metadata it keeps what the course reads:
+
+    {"tags": ["figure"]}                                       what the cell is
+    {"jupyter": {"source_hidden": true}}                       it only draws, and is folded
+    {"lesson": {"minutes": 4, "in": ["20", "45", "90"]}}       a section's first cell: how long it
+                                                               takes, and in which cuts it is
+A cell keeps its id `cell-12` wherever it goes; a new one gets the number after the highest.
 """
 
 import argparse
 import hashlib
+import itertools
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -21,12 +29,24 @@ from nbclient import NotebookClient
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+LANGUAGE = {  # without a version; what an export to a script or a page needs
+    "codemirror_mode": {"name": "ipython", "version": 3},
+    "file_extension": ".py",
+    "mimetype": "text/x-python",
+    "name": "python",
+    "nbconvert_exporter": "python",
+    "pygments_lexer": "ipython3",
+}
+FOLDERS = ("", "deeper/", "solutions/")
+CUTS = ["20", "45", "90"]  # the lengths in minutes that a lesson can be cut to
+CHOICES = [list(some) for n in (1, 2, 3) for some in itertools.combinations(CUTS, n)]
+OWN_ID = re.compile(r"cell-(\d{2,})")
 DROPPED = ("application/vnd.jupyter.widget-view+json",)
 
 
 def find_notebooks(starts=()):
-    """The lessons and solutions whose names start with one of `starts`; all without any."""
-    found = sorted(NOTEBOOKS.glob("*.ipynb")) + sorted(NOTEBOOKS.glob("solutions/*.ipynb"))
+    """Lessons, deeper ones and solutions whose names start with one of `starts`, or all."""
+    found = [path for folder in FOLDERS for path in sorted(NOTEBOOKS.glob(f"{folder}*.ipynb"))]
     return [path for path in found if not starts or path.name.startswith(tuple(starts))]
 
 
@@ -40,6 +60,8 @@ def complaint(path):
     """What is wrong with a committed notebook, or None."""
     notebook = nbformat.read(path, as_version=4)
     code = [c for c in notebook.cells if c.cell_type == "code"]
+    if problem := misshapen(notebook):
+        return problem
     if notebook.metadata.get("fingerprint") != fingerprint(notebook):
         return "was edited and not run since"
     if [c.execution_count for c in code] != list(range(1, len(code) + 1)):
@@ -49,17 +71,61 @@ def complaint(path):
     return None
 
 
+def misshapen(notebook):
+    """Which cell's metadata the course cannot read, and why, or None."""
+    for number, cell in enumerate(notebook.cells, 1):
+        lesson = cell.metadata.get("lesson", {"minutes": 1, "in": CUTS})
+        hidden = cell.metadata.get("jupyter", {}).get("source_hidden", True)
+        what = None
+        if not isinstance(lesson, dict) or set(lesson) != {"minutes", "in"}:
+            what = f"lesson is {lesson!r}; expected 'minutes' and 'in'"
+        elif type(lesson["minutes"]) is not int or lesson["minutes"] < 1:
+            what = f"minutes is {lesson['minutes']!r}; expected a whole number from 1"
+        elif lesson["in"] not in CHOICES:
+            what = f"in is {lesson['in']!r}; expected some of {CUTS}, in this order"
+        elif type(hidden) is not bool:
+            what = f"source_hidden is {hidden!r}; expected true or false"
+        if what:
+            start = cell.source.split("\n")[0][:40]
+            return f"has in cell {number} ({start!r}) metadata of another form: {what}"
+    return None
+
+
+def kept_metadata(cell):
+    """What the normal form keeps of a cell's metadata."""
+    kept = {key: cell.metadata[key] for key in ("lesson", "tags") if cell.metadata.get(key)}
+    if cell.metadata.get("jupyter", {}).get("source_hidden"):
+        kept["jupyter"] = {"source_hidden": True}
+    return kept
+
+
+def give_ids(cells):
+    """Cells that have an id of ours keep it; of two with the same the first. Others get new ones.
+
+    So a cell can be found by its id when others have been put before it.
+    """
+    taken = set()
+    for cell in cells:
+        own = OWN_ID.fullmatch(cell.get("id", "")) and cell.id not in taken
+        taken.add(cell.id) if own else cell.update(id=None)
+    number = max((int(OWN_ID.fullmatch(name)[1]) for name in taken), default=0)
+    for cell in cells:
+        if cell.id is None:
+            number += 1
+            cell.id = f"cell-{number:02d}"
+
+
 def normal_form(notebook):
     """The text of the file: the same for the same cells and outputs."""
     notebook.metadata = {
         "fingerprint": fingerprint(notebook),
         "kernelspec": KERNEL,
-        "language_info": {"name": "python"},
+        "language_info": LANGUAGE,
     }
-    for number, cell in enumerate(notebook.cells, 1):
-        cell.id = f"cell-{number:02d}"
-        tags = cell.metadata.get("tags")
-        cell.metadata = {"tags": tags} if tags else {}
+    notebook.nbformat, notebook.nbformat_minor = 4, 5  # the first that has ids
+    give_ids(notebook.cells)
+    for cell in notebook.cells:
+        cell.metadata = kept_metadata(cell)
         if cell.cell_type == "code":
             outputs = [o for o in map(normal_output, cell.outputs) if o is not None]
             cell.outputs = joined(outputs)
@@ -119,6 +185,8 @@ def main():
     for path in find_notebooks(arguments.starts):
         name = path.relative_to(NOTEBOOKS)
         if not arguments.check:
+            if problem := misshapen(nbformat.read(path, as_version=4)):
+                sys.exit(f"{name}: {problem}")
             run(path)
             print(f"{name}: run, {path.stat().st_size / 1000:.0f} KB")
         elif problem := complaint(path):

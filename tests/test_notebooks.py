@@ -4,15 +4,29 @@ What the cells print is compared by nbval when pytest runs the notebooks themsel
 """
 
 import re
+import subprocess
+import sys
 
+import build_notebooks
 import nbformat
 import pytest
-from build_notebooks import NOTEBOOKS, complaint, find_notebooks, fingerprint, normal_form
+from build_notebooks import (
+    NOTEBOOKS,
+    complaint,
+    find_notebooks,
+    fingerprint,
+    misshapen,
+    normal_form,
+    run,
+)
+from nbconvert.exporters import ScriptExporter
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 LESSONS = sorted(NOTEBOOKS.glob("*.ipynb"))
 every_notebook = pytest.mark.parametrize("path", find_notebooks(), ids=lambda path: path.stem)
 every_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
-TAGS = {"predict", "teach", "figure", "check", "exercise", "hide-input", "nbval-ignore-output"}
+TAGS = {"predict", "teach", "figure", "check", "exercise", "notes", "hide-input",
+        "nbval-ignore-output"}  # fmt: skip
 
 
 def read(path):
@@ -95,7 +109,7 @@ def test_a_lesson_asks_predicts_checks_and_ends_with_its_sources(path):
     assert "—" not in prose.replace(" — ", "") and "!" not in re.sub(r"!\[|!=", "", prose)
 
 
-@every_lesson
+@every_notebook
 def test_links_lead_somewhere(path):
     prose = "\n".join(c.source for c in read(path).cells if c.cell_type == "markdown")
     for target in re.findall(r"\]\(([^)#\s]+)\)", prose):
@@ -114,7 +128,7 @@ def test_every_lesson_has_its_solutions(path):
 
 
 def test_a_notebook_that_was_edited_and_not_run_is_found(tmp_path):
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 + 1")])
+    notebook = new_notebook(cells=[new_code_cell("1 + 1")])
     notebook.cells[0].execution_count = 1
     path = tmp_path / "lesson.ipynb"
     path.write_text(normal_form(notebook), encoding="utf-8")
@@ -124,16 +138,140 @@ def test_a_notebook_that_was_edited_and_not_run_is_found(tmp_path):
 
 
 def test_what_was_printed_in_pieces_is_kept_as_one():
-    pieces = [nbformat.v4.new_output("stream", name="stdout", text=text) for text in "abcd"]
-    pieces.insert(2, nbformat.v4.new_output("display_data", {"text/plain": "a picture"}))
-    cell = nbformat.v4.new_code_cell("look()", outputs=pieces)
-    form = normal_form(nbformat.v4.new_notebook(cells=[cell]))
+    pieces = [new_output("stream", name="stdout", text=text) for text in "abcd"]
+    pieces.insert(2, new_output("display_data", {"text/plain": "a picture"}))
+    cell = new_code_cell("look()", outputs=pieces)
+    form = normal_form(new_notebook(cells=[cell]))
     outputs = nbformat.reads(form, as_version=4).cells[0].outputs
     assert [o.get("text") for o in outputs] == ["ab", None, "cd"]
 
 
 def test_the_normal_form_of_a_normal_form_is_itself():
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("one", id="x")])
+    notebook = new_notebook(cells=[new_markdown_cell("one", id="x")])
     text = normal_form(notebook)
     again = nbformat.reads(text, as_version=4)
     assert normal_form(again) == text and again.metadata.fingerprint == fingerprint(again)
+
+
+def cell_ids(notebook):
+    return [cell.id for cell in notebook.cells]
+
+
+def test_a_cell_keeps_its_id_when_others_are_put_before_it_or_taken_away():
+    notebook = new_notebook(cells=[new_markdown_cell(text) for text in "abcd"])
+    normal_form(notebook)
+    assert cell_ids(notebook) == ["cell-01", "cell-02", "cell-03", "cell-04"]
+    notebook.cells.insert(1, new_code_cell("new"))
+    del notebook.cells[3]
+    normal_form(notebook)
+    assert cell_ids(notebook) == ["cell-01", "cell-05", "cell-02", "cell-04"]
+
+
+def test_a_copied_cell_gets_an_id_of_its_own_and_none_is_random():
+    notebook = new_notebook(cells=[new_code_cell(str(k)) for k in range(120)])
+    notebook.cells[0].id = notebook.cells[1].id = "cell-07"
+    notebook.cells[2].id = "3f1c0a52-93a4-4a8e-b3a5-0d2f6a8b1c11"  # as JupyterLab makes them
+    normal_form(notebook)
+    assert cell_ids(notebook)[:3] == ["cell-07", "cell-08", "cell-09"]
+    assert len(set(cell_ids(notebook))) == 120 and cell_ids(notebook)[-1] == "cell-126"
+    again = cell_ids(notebook)
+    normal_form(notebook)
+    assert cell_ids(notebook) == again
+
+
+def test_a_notebook_older_than_ids_gets_them():
+    old = {"cells": [{"cell_type": "markdown", "metadata": {}, "source": "one"}],
+           "metadata": {}, "nbformat": 4, "nbformat_minor": 2}  # fmt: skip
+    form = nbformat.reads(normal_form(nbformat.from_dict(old)), as_version=4)
+    assert cell_ids(form) == ["cell-01"] and form.nbformat_minor == 5
+
+
+def test_what_the_course_reads_of_a_cells_metadata_is_kept_and_nothing_else():
+    said = {"lesson": {"minutes": 4, "in": ["20", "45", "90"]}, "tags": ["figure"],
+            "jupyter": {"source_hidden": True}}  # fmt: skip
+    odd = {"execution": {"iopub.status.busy": "2026"}, "collapsed": True, "scrolled": False,
+           "jupyter": {"source_hidden": True, "outputs_hidden": True}}  # fmt: skip
+    plain = {"tags": [], "jupyter": {"source_hidden": False}, "editable": True}
+    cells = [new_code_cell("1", metadata=data) for data in (said, said | odd, plain)]
+    notebook = new_notebook(cells=cells)
+    normal_form(notebook)
+    assert [cell.metadata for cell in notebook.cells] == [said, said, {}]
+
+
+@pytest.mark.parametrize("metadata, words", [
+    ({"lesson": {"minutes": "4", "in": ["45"]}}, "minutes is '4'"),
+    ({"lesson": {"minutes": True, "in": ["45"]}}, "minutes is True"),
+    ({"lesson": {"minutes": 0, "in": ["45"]}}, "minutes is 0"),
+    ({"lesson": {"minutes": 2.5, "in": ["45"]}}, "minutes is 2.5"),
+    ({"lesson": {"minutes": 4}}, "expected 'minutes' and 'in'"),
+    ({"lesson": 4}, "expected 'minutes' and 'in'"),
+    ({"lesson": {"minutes": 4, "in": ["45"], "at": 1}}, "expected 'minutes' and 'in'"),
+    ({"lesson": {"minutes": 4, "in": []}}, r"in is \[\]"),
+    ({"lesson": {"minutes": 4, "in": "45"}}, "in is '45'"),
+    ({"lesson": {"minutes": 4, "in": [45]}}, r"in is \[45\]"),
+    ({"lesson": {"minutes": 4, "in": ["90", "45"]}}, "in this order"),
+    ({"lesson": {"minutes": 4, "in": ["45", "60"]}}, "some of"),
+    ({"jupyter": {"source_hidden": "yes"}}, "source_hidden is 'yes'"),
+])  # fmt: skip
+def test_metadata_of_another_form_is_told_with_its_cell(metadata, words, tmp_path):
+    cells = [new_markdown_cell("# One"), new_markdown_cell("## Two\nwords", metadata=metadata)]
+    notebook = new_notebook(cells=cells)
+    assert re.search(words, misshapen(notebook)) and "cell 2 ('## Two')" in misshapen(notebook)
+    path = tmp_path / "lesson.ipynb"
+    nbformat.write(notebook, path)
+    assert complaint(path) == misshapen(read(path))
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch):
+    """A folder of notebooks in place of ours: 01, its deeper one and its solutions, not run."""
+    for folder in ("", "deeper", "solutions"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        cells = [new_markdown_cell("# One"), new_code_cell("print(6 * 7)")]
+        nbformat.write(new_notebook(cells=cells), tmp_path / folder / "01_one.ipynb")
+    monkeypatch.setattr(build_notebooks, "NOTEBOOKS", tmp_path)
+    return tmp_path
+
+
+def build(monkeypatch, *arguments):
+    """The exit status of the command line."""
+    monkeypatch.setattr(sys, "argv", ["build_notebooks.py", *arguments])
+    with pytest.raises(SystemExit) as end:
+        build_notebooks.main()
+    return end.value.code
+
+
+def test_the_deeper_notebooks_are_built_with_the_lessons(shelf):
+    found = [str(path.relative_to(shelf).parent) for path in find_notebooks(["01"])]
+    assert found == [".", "deeper", "solutions"]
+
+
+def test_building_twice_changes_no_byte_and_the_check_tells_what_is_stale(
+    shelf, monkeypatch, capsys
+):
+    assert build(monkeypatch, "--check") == 1
+    assert capsys.readouterr().out.count("was edited and not run since") == 3
+    assert build(monkeypatch) == 0
+    first = [path.read_bytes() for path in find_notebooks()]
+    assert build(monkeypatch) == 0 == build(monkeypatch, "--check")
+    assert [path.read_bytes() for path in find_notebooks()] == first
+    assert b"42" in first[1]
+
+
+def test_a_notebook_whose_metadata_is_wrong_is_not_run(shelf, monkeypatch):
+    path = shelf / "deeper" / "01_one.ipynb"
+    notebook = read(path)
+    notebook.cells[0].metadata["lesson"] = {"minutes": 4}
+    nbformat.write(notebook, path)
+    before = path.read_bytes()
+    assert re.search(r"deeper.01_one\.ipynb: .*expected 'minutes'", build(monkeypatch))
+    assert path.read_bytes() == before
+
+
+def test_a_notebook_exported_to_a_script_is_python_that_runs(shelf):
+    path = shelf / "01_one.ipynb"
+    run(path)
+    text, resources = ScriptExporter().from_filename(str(path))
+    assert resources["output_extension"] == ".py" and "# # One" in text
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True)
+    assert done.stdout == "42\n" and done.returncode == 0
