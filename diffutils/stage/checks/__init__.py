@@ -10,6 +10,7 @@ The right answers are the library's; each exercise's known mistakes are beside i
 `steps`, `shares`, `contexts`, `loops` and `numbers`.
 """
 
+from diffutils.stage.checks.choices import choice
 from diffutils.stage.checks.contexts import CONTEXT_DROPOUT, GUIDANCE, GUIDANCE_AS_PAPER
 from diffutils.stage.checks.engine import Result, check
 from diffutils.stage.checks.levels import ALPHA_BAR, BETA_SCHEDULE, PERTURB_INPUT, PREDICT_X0
@@ -23,6 +24,7 @@ __all__ = [
     "Result",
     "alpha_bar",
     "beta_schedule",
+    "choice",
     "context_dropout",
     "ddim_levels",
     "ddim_step",

@@ -1,0 +1,233 @@
+"""Questions with four answers, three of which are known misunderstandings, each put to the test.
+
+`choice(name, answer)` reads one letter. A wrong answer is met by the experiment that refutes it,
+run at the moment of the check; nothing that is said to it tells which answer is right.
+To add a question, add a `Choice` to CHOICES: its `measure` is run once, and the replies are
+sentences with blanks for what it found.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+
+from diffutils.ideal import IdealDenoiser
+from diffutils.noising import perturb_input
+from diffutils.pixels import to_float
+from diffutils.schedule import linear_schedule
+from diffutils.sprites import bob, forge_sprites
+from diffutils.stage.checks.engine import Result
+
+LETTERS = "abcd"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One of the four: a name for it, what it says, and the reply, with blanks for numbers."""
+
+    name: str
+    text: str
+    reply: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One question.
+
+    measure   a function without arguments -> {name: number}, what the replies speak of
+    answers   four of them, in the order in which they are shown; one is named "right"
+    """
+
+    name: str
+    text: str
+    measure: Callable
+    answers: tuple
+
+
+def some_sprites(n):
+    """(n, 3, 16, 16) forged sprites, always the same."""
+    return to_float(forge_sprites(n, 7)[0])
+
+
+def noise_like(x0, seed):
+    return torch.randn(x0.shape, generator=torch.Generator().manual_seed(seed))
+
+
+def off(guess, x0):
+    """The mean squared error of a guess."""
+    return ((guess - x0) ** 2).mean().item()
+
+
+@cache
+def measure_fog():
+    """The ideal denoiser at level 500: of 500 sprites, and of the one that is there."""
+    schedule, x0 = linear_schedule(), some_sprites(500)
+    x_t = perturb_input(x0, 500, noise_like(x0, 0), schedule=schedule)
+    ideal = IdealDenoiser(x0, schedule=schedule)
+    first = ideal.shares(x_t, 500).argmax(1)
+    alone = [IdealDenoiser(one[None], schedule=schedule) for one in x0[:20]]
+    guesses = [one.guess_x0(x[None], 500)[0] for one, x in zip(alone, x_t, strict=False)]
+    return {
+        "fog": off(ideal.guess_x0(x_t, 500), x0),
+        "favourite": off(x0[first], x0),
+        "blind": off(x0.mean(0, keepdim=True), x0),
+        "hits": 100 * (first == torch.arange(500)).double().mean().item(),
+        "chance": 100 / 500,
+        "alone": off(torch.stack(guesses), x0[:20]),
+    }
+
+
+def right_answers(score_bob, score_noise, threshold):
+    """The share of both kinds that a threshold between them gets right, in percent."""
+    caught, cleared = (score_bob > threshold).double(), (score_noise <= threshold).double()
+    return 50 * (caught.mean() + cleared.mean()).item()
+
+
+@cache
+def measure_pattern():
+    """Bob at level 300 against noise: by a heap of numbers, by the pattern, by shuffled pixels."""
+    schedule, x_bob = linear_schedule(), to_float(bob()[None])
+    noise = noise_like(x_bob.expand(2000, -1, -1, -1), 1)
+    x_t = perturb_input(x_bob.expand(1000, -1, -1, -1), 300, noise[:1000], schedule=schedule)
+    half = schedule.alpha_bar[300].sqrt() * (x_bob**2).sum() / 2
+    order = torch.randperm(768, generator=torch.Generator().manual_seed(2))
+    shuffled = x_t.flatten(1)[:, order].reshape(x_t.shape)
+    agree = {
+        "bob": (x_t * x_bob).sum((1, 2, 3)),
+        "noise": (noise[1000:] * x_bob).sum((1, 2, 3)),
+        "shuffled": (shuffled * x_bob).sum((1, 2, 3)),
+    }
+    return {
+        "pattern": right_answers(agree["bob"], agree["noise"], half),
+        "shuffled": right_answers(agree["shuffled"], agree["noise"], half),
+        "std": x_t.std().item(),
+        "spread": right_answers(-x_t.flatten(1).std(1), -noise[1000:].flatten(1).std(1),
+                                -(1 + x_t.std().item()) / 2),
+        "corner": right_answers(x_t[:, 0, 0, 0], noise[1000:, 0, 0, 0],
+                                schedule.alpha_bar[300].sqrt() * x_bob[0, 0, 0, 0] / 2),
+        "fade": schedule.alpha_bar[300].sqrt().item(),
+    }  # fmt: skip
+
+
+CHOICES = (
+    Choice(
+        "why-the-fog",
+        "At level 500 the best guess of the ideal network is a pale fog. Why?",
+        measure_fog,
+        (
+            Answer(
+                "too-weak",
+                "It is not good enough yet: a larger network would see the sprite that is there.",
+                "then a sharper answer should cost less. In a world of 500 sprites the fog is off "
+                "by {fog:.2f} (mean squared error), and the sharp sprite that the ideal network "
+                "believes in most is off by {favourite:.2f}",
+            ),
+            Answer(
+                "nothing-left",
+                "At level 500 nothing of the sprite is left, so it has nothing to go by.",
+                "then it could do no better than by drawing lots. In a world of 500 sprites its "
+                "favourite is the true one in {hits:.0f} % of all cases, where lots find it in "
+                "{chance:.1f} %",
+            ),
+            Answer(
+                "smoothed-noise",
+                "The fog is the noise itself, smoothed: that is what is left when one filters it.",
+                "then the fog would come wherever there is such noise. With the same noise, in a "
+                "world of one sprite, the guess is that sprite: it is off by {alone:.4f}",
+            ),
+            Answer(
+                "right",
+                "A great many sprites could be behind this noise, and the guess that costs least "
+                "is their average.",
+                "in a world of 500 sprites the average is off by {fog:.2f}, the likeliest sprite "
+                "by {favourite:.2f}; and in a world of one, the average of one is sharp",
+            ),
+        ),
+    ),
+    Choice(
+        "normal-and-yet-bob",
+        "At level 300 the numbers of a noisy Bob pass for normal ones, and the detective is "
+        "never wrong. How can both be?",
+        measure_pattern,
+        (
+            Answer(
+                "test-too-weak",
+                "The heap of his numbers does give him away, and the detective is a better test of "
+                "it.",
+                "then he could do it from the heap alone. Shuffle the 768 numbers of each noisy "
+                "Bob, all in the same way: the heap is the same, number for number, and the "
+                "detective is right in {shuffled:.0f} % of all cases; a coin is in 50 %",
+            ),
+            Answer(
+                "right",
+                "Each number holds too little of Bob to be noticed, but where each one stands is "
+                "known, and 768 small hints add up.",
+                "one number, the top left one, tells Bob from noise in {corner:.0f} % of all "
+                "cases, all 768 in their places in {pattern:.0f} %, all 768 out of their places "
+                "in {shuffled:.0f} %",
+            ),
+            Answer(
+                "one-pixel",
+                "Some pixels of Bob are hardly touched by the noise, and those the detective sees.",
+                "the noise is equally strong everywhere. The top left pixel is white, as bright as "
+                "a pixel can be, and its red tells Bob from noise in {corner:.0f} % of all cases",
+            ),
+            Answer(
+                "spread",
+                "Bob changes the spread of the numbers a little, and that is what the detective "
+                "measures.",
+                "the spread does differ, {std:.2f} where noise has 1.00, but whoever goes by it is "
+                "right in {spread:.0f} % of all cases, and the detective in {pattern:.0f} %",
+            ),
+        ),
+    ),
+)
+
+
+def find(name):
+    """The Choice of this name; ValueError names those there are."""
+    for choice in CHOICES:
+        if choice.name == name:
+            return choice
+    names = ", ".join(choice.name for choice in CHOICES)
+    raise ValueError(f"choice: name is {name!r}; expected one of {names}")
+
+
+def choice(name, answer=None):
+    """The student's answer to a question checked: prints it, returns a Result.
+
+    name     of a question; ValueError names those there are
+    answer   a letter, "a" to "d", or None, which shows the question and the four answers
+    """
+    asked = find(name)
+    mistake, message = judge(asked, answer)
+    print(message)
+    return Result(name, mistake is None, mistake, message)
+
+
+def judge(asked, answer):
+    """(name of the mistake or None, what to print)."""
+    if answer is None or answer is ...:
+        return "not-done", f"not done yet: {listed(asked)}"
+    letter = as_letter(answer)
+    if letter is None:
+        return "type", f"not right yet: {answer!r} is none of the letters a to d. {listed(asked)}"
+    given = asked.answers[LETTERS.index(letter)]
+    reply = given.reply.format(**asked.measure())
+    if given.name == "right":
+        return None, f"right: {reply}"
+    return given.name, f"not right yet: {letter}) {reply}"
+
+
+def listed(asked):
+    """The question, and its answers a line each."""
+    pairs = zip(LETTERS, asked.answers, strict=True)
+    return "\n".join([asked.text, *(f"  {letter}) {answer.text}" for letter, answer in pairs)])
+
+
+def as_letter(answer):
+    """The letter as people write it, "B", "(b)", "b)", "b.": or None."""
+    found = re.fullmatch(r"\s*[(\[]?([a-dA-D])[)\].:]?\s*", answer if isinstance(answer, str) else "")
+    return found.group(1).lower() if found else None
