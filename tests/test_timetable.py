@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from diffutils.schedule import cosine_schedule, linear_schedule
-from diffutils.stage.checks import engine, timetable
+from diffutils.stage.checks import choices, engine, timetable
 
 EXERCISES = {
     timetable.matching_level: timetable.MATCHING_LEVEL,
@@ -85,3 +85,17 @@ def test_a_level_two_places_off_is_wrong():
 def test_the_half_ways_of_the_lesson_match():
     here, there = linear_schedule(), cosine_schedule(500)
     assert timetable.right_level(184, here=here, there=there) == 248
+
+
+def test_the_four_reasons_to_jump_are_answered_by_what_was_measured():
+    replies = {letter: choices.choice("why-jump", letter) for letter in "abcd"}
+    assert [letter for letter, result in replies.items() if result.passed] == ["c"]
+    found = choices.measure_jump()
+    schedule = linear_schedule()
+    half, whole = (1 - schedule.alpha_bar[125]), (1 - schedule.alpha_bar[250])
+    gone = 100 * half * schedule.alpha_bar[250] / schedule.alpha_bar[125] / whole
+    assert found["missing"] == pytest.approx(float(gone), abs=1)
+    assert found["together"] < 0.02 and found["squares"] == pytest.approx(1, abs=0.02)
+    assert found["sum"] == pytest.approx(0.530 + 0.848, abs=1e-3)
+    assert found["walked_low"] == pytest.approx(found["jumped_low"], abs=0.6)
+    assert found["walked_high"] == pytest.approx(found["jumped_high"], abs=0.6)

@@ -113,8 +113,8 @@ def measure_pattern():
 
 @cache
 def measure_jump():
-    """20,000 white pixels at level 250: walked, walked with a late start of the noise, jumped."""
-    schedule, white = linear_schedule(), torch.ones(20_000, 1, 1, 1)
+    """100,000 white pixels at level 250: walked, walked with a late start of the noise, jumped."""
+    schedule, white = linear_schedule(), torch.ones(100_000, 1, 1, 1)
     generator = torch.Generator().manual_seed(3)
     whole, late = white, white
     for i in range(1, 251):
@@ -215,7 +215,7 @@ CHOICES = (
             Answer(
                 "same-picture",
                 "Because 250 small steps and one jump to level 250 end at the same picture.",
-                "then walk and jump would go up and down together. For 20,000 pixels that walked "
+                "then walk and jump would go up and down together. For 100,000 pixels that walked "
                 "and jumped to level 250, the correlation of the two places is {together:.2f}",
             ),
             Answer(
@@ -228,7 +228,7 @@ CHOICES = (
                 "right",
                 "Because walks and jumps end equally often at each place, and a training example "
                 "is a single picture.",
-                "of 20,000 white pixels {walked_low:.0f} % walk below -0.5 and {jumped_low:.0f} % "
+                "of 100,000 white pixels {walked_low:.0f} % walk below -0.5 and {jumped_low:.0f} % "
                 "jump there; {walked_high:.0f} % and {jumped_high:.0f} % are below 1.5. Two levels "
                 "of one walk would be another matter",
             ),
@@ -237,7 +237,7 @@ CHOICES = (
                 "Because what is left of the sprite and the std of the noise add up to 1 at each "
                 "level, however one got there.",
                 "at level 250 the two add up to {sum:.2f}. What adds up to 1 are their squares: "
-                "{squares:.2f}, measured on 20,000 pixels",
+                "{squares:.2f}, measured on 100,000 pixels",
             ),
         ),
     ),
