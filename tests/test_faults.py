@@ -15,12 +15,12 @@ import warnings
 import killed_run
 import pytest
 import torch
-from diffutils.weights import load_weights, save_weights
 from PIL import Image
 from safetensors.torch import load_file
 
 from diffutils import train
 from diffutils.votes import PaletteUnet
+from diffutils.weights import load_weights, save_weights
 
 ROOM = 2_500_000  # bytes of the small disk; a checkpoint of the tiny run has 740,000
 

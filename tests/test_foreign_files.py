@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from diffutils.weights import load_weights, save_weights, weights_metadata
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -24,6 +23,7 @@ from diffutils.schedule import linear_schedule
 from diffutils.sprites.load import MAX_ARRAY_BYTES, MAX_FOLDER_DEPTH, load_sprites
 from diffutils.training import fit
 from diffutils.votes import PaletteUnet
+from diffutils.weights import load_weights, save_weights, weights_metadata
 
 SCHEDULE = linear_schedule(6)
 IMAGE = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)

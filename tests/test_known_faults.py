@@ -29,7 +29,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from diffutils.weights import load_weights
 from torch import nn
 from torch.testing import assert_close
 
@@ -48,6 +47,7 @@ from diffutils.stage.figures import show_sprites
 from diffutils.stage.player import play
 from diffutils.training import fit
 from diffutils.votes import PaletteUnet
+from diffutils.weights import load_weights
 
 SCHEDULE = linear_schedule()
 PACKAGE = Path(diffutils.__file__).parent

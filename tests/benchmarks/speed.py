@@ -12,12 +12,12 @@ import sys
 import time
 
 import torch
-from diffutils.weights import load_pretrained
 from reference_network import ReferenceUnet, diffusers_unet
 from torch.profiler import ProfilerActivity, profile
 
 from diffutils import linear_schedule, perturb_input, sample_ddim, sample_ddpm
 from diffutils.votes import PaletteUnet
+from diffutils.weights import load_pretrained
 
 SCHEDULE = linear_schedule()
 PRODUCTS = {"aten::mkldnn_convolution", "aten::convolution_backward", "aten::addmm", "aten::mm"}
