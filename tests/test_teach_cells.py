@@ -97,13 +97,19 @@ def two_coins(cell):
     assert cell()["variance"] == 3**2 + 4**2
 
 
-@compares("02", "def only_add")
-def a_walk_without_noise_fades_as_the_jump_does(cell):
+@compares("02", "def walk(x, step)")
+def small_steps_add_up_to_the_jump(cell):
     names = cell()
-    path = names["walk"](ONES, lambda x, i, z: SCHEDULE.alpha[i].sqrt().float() * x)
+    step, x, variance = names["small_step"], ONES.double(), ZEROS.double()
+    faded = names["walk"](ONES, lambda x, i, z: step(x, i, 0))
     for i in (0, 1, 250, 500):
-        assert_close(path[i], perturb_input(ONES, i, ZEROS, schedule=SCHEDULE))
+        assert_close(faded[i], perturb_input(ONES, i, ZEROS, schedule=SCHEDULE))
         assert_close(names["only_add"](ONES, i, ONES), 1 + SCHEDULE.beta[i].sqrt().float() * ONES)
+    for i in range(1, 501):
+        x = step(x, i, 0)
+        variance = step(ZEROS, i, ONES) ** 2 + step(variance.sqrt(), i, 0) ** 2
+    assert_close(x, perturb_input(ONES.double(), 500, 0 * x, schedule=SCHEDULE))
+    assert_close(variance.sqrt(), perturb_input(0 * x, 500, ONES.double(), schedule=SCHEDULE))
 
 
 @compares("02", "places = torch.tensor")
@@ -113,31 +119,11 @@ def one_large_step(cell):
         assert_close(perturb_input(ONES, 1, sign * ONES, schedule=large), place * ONES)
 
 
-@compares("02", "def small_step")
-def small_steps_add_up_to_the_jump(cell):
-    step = cell(schedule=SCHEDULE)["small_step"]
-    x, variance = ONES.double(), ZEROS.double()
-    for i in range(1, 501):
-        x = step(x, i, 0)
-        variance = step(ZEROS, i, ONES) ** 2 + step(variance.sqrt(), i, 0) ** 2
-    assert_close(x, perturb_input(ONES.double(), 500, 0 * x, schedule=SCHEDULE))
-    assert_close(variance.sqrt(), perturb_input(0 * x, 500, ONES.double(), schedule=SCHEDULE))
-
-
 @compares("02", "picture_left =")
 def two_large_steps(cell):
     names, alpha_bar = cell(), NoiseSchedule([0.36, 0.36]).alpha_bar[2].item()
     assert names["picture_left"] ** 2 == pytest.approx(alpha_bar)
     assert names["noise_variance"] == pytest.approx(1 - alpha_bar)
-
-
-@compares("02", "def look(")
-def the_picture_of_the_sliders(cell):
-    shown, schedules = [], {"linear": SCHEDULE, "cosine": diffutils.cosine_schedule(500)}
-    x_bob = to_float(bob()[None])
-    cell(schedules=schedules, x_bob=x_bob, show_rows=lambda rows, **how: shown.append(rows[0]))
-    _, z, x_t = (picture[None] for picture in shown[-1])
-    assert_close(x_t, perturb_input(x_bob, 150, z, schedule=schedules["cosine"]))
 
 
 @compares("03", "halves = torch.tensor")

@@ -111,6 +111,30 @@ def measure_pattern():
     }  # fmt: skip
 
 
+@cache
+def measure_jump():
+    """100,000 white pixels at level 250: walked, walked with a late start of the noise, jumped."""
+    schedule, white = linear_schedule(), torch.ones(100_000, 1, 1, 1)
+    generator = torch.Generator().manual_seed(3)
+    whole, late = white, white
+    for i in range(1, 251):
+        z = torch.randn(white.shape, generator=generator)
+        keep, add = schedule.alpha[i].sqrt(), schedule.beta[i].sqrt()
+        whole, late = keep * whole + add * z, keep * late + (add * z if i > 125 else 0)
+    jumped = perturb_input(white, 250, noise_like(white, 4), schedule=schedule)
+    together = torch.corrcoef(torch.stack([whole.flatten(), jumped.flatten()]))[0, 1]
+    return {
+        "together": together.abs().item(),
+        "missing": 100 * (1 - late.var() / whole.var()).item(),
+        "sum": (schedule.alpha_bar[250].sqrt() + (1 - schedule.alpha_bar[250]).sqrt()).item(),
+        "squares": (jumped.mean() ** 2 + jumped.var()).item(),
+    } | {
+        f"{name}_{place}": 100 * (x < value).double().mean().item()
+        for name, x in (("walked", whole), ("jumped", jumped))
+        for place, value in (("low", -0.5), ("high", 1.5))
+    }
+
+
 CHOICES = (
     Choice(
         "why-the-fog",
@@ -183,6 +207,40 @@ CHOICES = (
             ),
         ),
     ),
+    Choice(
+        "why-jump",
+        "Training never takes the small steps: it jumps. Why may it?",
+        measure_jump,
+        (
+            Answer(
+                "same-picture",
+                "Because 250 small steps and one jump to level 250 end at the same picture.",
+                "then walk and jump would go up and down together. For 100,000 pixels that walked "
+                "and jumped to level 250, the correlation of the two places is {together:.2f}",
+            ),
+            Answer(
+                "early-noise-is-gone",
+                "Because the noise of the early steps has faded by level 250 and can be left out.",
+                "then a walk without it would end alike. Leave out the noise of the first 125 "
+                "steps, and at level 250 {missing:.0f} % of the noise's variance is missing",
+            ),
+            Answer(
+                "right",
+                "Because walks and jumps end equally often at each place, and a training example "
+                "is a single picture.",
+                "of 100,000 white pixels {walked_low:.0f} % walk below -0.5 and {jumped_low:.0f} % "
+                "jump there; {walked_high:.0f} % and {jumped_high:.0f} % are below 1.5. Two levels "
+                "of one walk would be another matter",
+            ),
+            Answer(
+                "parts-of-one",
+                "Because what is left of the sprite and the std of the noise add up to 1 at each "
+                "level, however one got there.",
+                "at level 250 the two add up to {sum:.2f}. What adds up to 1 are their squares: "
+                "{squares:.2f}, measured on 100,000 pixels",
+            ),
+        ),
+    ),
 )
 
 
@@ -229,6 +287,11 @@ def listed(asked):
 
 def as_letter(answer):
     """The letter as people write it, "B", "(b)", "b)", "b.": or None."""
+<<<<<<< HEAD
     written = answer if isinstance(answer, str) else ""
     found = re.fullmatch(r"\s*[(\[]?([a-dA-D])[)\].:]?\s*", written)
+=======
+    said = answer if isinstance(answer, str) else ""
+    found = re.fullmatch(r"\s*[(\[]?([a-dA-D])[)\].:]?\s*", said)
+>>>>>>> hg
     return found.group(1).lower() if found else None
