@@ -287,11 +287,6 @@ def listed(asked):
 
 def as_letter(answer):
     """The letter as people write it, "B", "(b)", "b)", "b.": or None."""
-<<<<<<< HEAD
     written = answer if isinstance(answer, str) else ""
     found = re.fullmatch(r"\s*[(\[]?([a-dA-D])[)\].:]?\s*", written)
-=======
-    said = answer if isinstance(answer, str) else ""
-    found = re.fullmatch(r"\s*[(\[]?([a-dA-D])[)\].:]?\s*", said)
->>>>>>> hg
     return found.group(1).lower() if found else None
