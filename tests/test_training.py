@@ -1047,11 +1047,12 @@ def test_a_network_in_half_precision_is_told_so_by_its_own_name(kind, half):
 @both
 def test_another_default_dtype_changes_no_sprite(kind, tmp_path):
     save_weights(tmp_path / "own", kind(channels=8, hidden=8))
+    x0, _ = squares()
 
     def draw():
         nn_model, schedule = load_weights(tmp_path / "own")
         assert next(nn_model.parameters()).dtype == torch.float32
-        list(fit(nn_model, squares()[0], schedule=schedule, steps=2, batch_size=4))
+        list(fit(nn_model, x0, schedule=schedule, steps=2, batch_size=4))
         return sample_ddim(1, n=2, nn_model=nn_model, schedule=schedule, progress=False,
                            generator=torch.Generator().manual_seed(0))[0]
 
@@ -1059,7 +1060,7 @@ def test_another_default_dtype_changes_no_sprite(kind, tmp_path):
     torch.set_default_dtype(torch.float64)
     try:
         after = draw()
-        list(fit(kind(channels=8, hidden=8), squares()[0], schedule=SCHEDULE, steps=2))
+        list(fit(kind(channels=8, hidden=8), x0, schedule=SCHEDULE, steps=2))
     finally:
         torch.set_default_dtype(torch.float32)
     torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-4)
