@@ -20,7 +20,7 @@ import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from diffutils import measure, training
+from diffutils import measure, training, weights
 from diffutils.grammar import GrammarDenoiser
 from diffutils.ideal import IdealDenoiser
 from diffutils.noising import perturb_input, predict_x0
@@ -236,9 +236,9 @@ def saved(**given):
     """What a file written by save_weights says of itself."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.safetensors"
-        training.save_weights(path, **given)
-        training.load_weights(path)
-        return training.weights_metadata(path)
+        weights.save_weights(path, **given)
+        weights.load_weights(path)
+        return weights.weights_metadata(path)
 
 
 # The calls ----------------------------------------------------------------------------------------
@@ -320,8 +320,8 @@ CALLS = [
          lambda run, a: callable(a["x0"]) or math.isfinite(next(iter(run)).loss), 400),
     Call(saved, {"nn_model": UNET, "command": "", "data_checksum": "", "scores": {"a": 1},
          "dtype": torch.float32}, of_kind(dict), 100, "save_weights"),
-    Call(training.load_weights, {"path": training.pretrained_path()}, of_kind(tuple), 60),
-    Call(training.weights_metadata, {"path": training.pretrained_path()}, of_kind(dict), 60),
+    Call(weights.load_weights, {"path": weights.pretrained_path()}, of_kind(tuple), 60),
+    Call(weights.weights_metadata, {"path": weights.pretrained_path()}, of_kind(dict), 60),
     Call(measure.loss_by_level, {"nn_model": Toy(), "x0": X, "levels": [1, 3],
          "schedule": SCHEDULE, "context": torch.ones(3, 5), "seed": 0},
          shape(lambda a: (len(a["levels"]),)), 300),
