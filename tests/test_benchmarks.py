@@ -314,8 +314,8 @@ def test_a_small_race_is_run_to_its_row(bench, monkeypatch, capsys):
 def test_judging_leaves_the_conviction_of_a_run_as_it_was(bench, monkeypatch):
     race, asked = bench("race"), []
     nn_model = stirred(PaletteUnet).train()
-    monkeypatch.setattr(race, "sample_ddim", lambda n, nn_model, **options: asked.append(
-        (nn_model.conviction, nn_model.training)) or (torch.ones(n, 3, 16, 16), None))
+    monkeypatch.setattr(race, "sample_ddim", lambda count, nn_model, **options: asked.append(
+        (nn_model.conviction, nn_model.training)) or (torch.ones(count, 3, 16, 16), None))
     race.flawless(nn_model, 3)
     assert asked == [(race.CONVICTION, False)]
     assert nn_model.conviction == 1 and nn_model.training
