@@ -22,6 +22,11 @@ pytestmark = pytest.mark.skipif(
     not torch.distributed.is_available() or sys.platform != "linux", reason="launches processes"
 )
 
+slow = pytest.mark.skipif(
+    "DIFFUTILS_SLOW_TESTS" not in os.environ,
+    reason="kills and waits for minutes on a busy machine; set DIFFUTILS_SLOW_TESTS=1",
+)
+
 
 def start(options, folder, what, **environment):
     """The launcher, started; it is one machine of those that take part."""
@@ -82,6 +87,7 @@ def test_so_many_processes_learn_what_one_does_whatever_their_shares(tmp_path, p
     assert all(one["refused"].startswith(expected) for one in (first, *others))
 
 
+@slow
 def test_a_process_that_is_killed_is_brought_back_and_the_end_is_the_same(tmp_path):
     options = ["--standalone", "--nproc_per_node", "2", "--max-restarts", "1"]
     finish(start(options, tmp_path, "die"))
@@ -99,6 +105,7 @@ def free_port():
         return one.getsockname()[1]
 
 
+@slow
 def test_two_machines_without_a_shared_disk_go_on_where_one_of_them_was(tmp_path):
     """The second has the checkpoint, of half of the run; the first, who leads, has none."""
     for machine in "ab":
