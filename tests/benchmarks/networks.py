@@ -240,6 +240,7 @@ def main(arguments=None):
     add("--context", action="store_true", help="samples of all five classes by turns")
     add("--pictures", default=".", help="the folder for the pictures")
     given = parser.parse_args(arguments)
+    Path(given.pictures).mkdir(parents=True, exist_ok=True)  # before any work is done
     x0 = sprites(given.sprites, split="held_out")
     context = torch.eye(5).repeat(given.samples // 5 + 1, 1)[: given.samples]
     for name in given.networks:
