@@ -213,8 +213,9 @@ def test_a_mistake_is_named_whatever_numbers_the_student_happens_to_draw(name):
             torch.rand(17)
             return mistake.function(*arguments, **keywords)
 
-        # of other draws the clean sprites are known by the noise that is not in them
-        told = {"noise-never-added": "noise-wrong"}.get(mistake.name, mistake.name)
+        # with other draws these two are known by their numbers: noise of a wrong mean or std
+        by_numbers = {"noise-never-added": "noise-wrong", "sprite-never-shown": "noise-wrong"}
+        told = by_numbers.get(mistake.name, mistake.name)
         assert check(name, function).mistake == told
 
 
