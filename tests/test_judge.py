@@ -1,7 +1,6 @@
 """The judge on forged sprites, on small grammars against brute force, and on foreign pictures."""
 
 import sys
-import time
 import tracemalloc
 from pathlib import Path
 
@@ -134,20 +133,13 @@ def test_real_sprites_of_others_are_never_flawless():
     assert ((verdict.correct >= 0) & (verdict.correct < 1)).all()
 
 
-def test_a_picture_takes_at_most_three_milliseconds_and_a_batch_50_megabytes(forged):
+def test_a_batch_takes_at_most_50_megabytes(forged):
     clear_caches()
     tracemalloc.start()
     judge(forged[0][:256])
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 50e6  # 24 MB of it stay: the tables of all shapes
-    for pictures in (forged[0][:256], spoil_one_pixel(forged[0][:256])):
-        seconds = []
-        for _ in range(5):
-            start = time.process_time()
-            judge(pictures)
-            seconds.append(time.process_time() - start)
-        assert min(seconds) / 256 < 3e-3
 
 
 def spoil_one_pixel(images):

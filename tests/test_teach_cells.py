@@ -146,7 +146,9 @@ def hooks_write_down_and_change_nothing(cell):
     names = cell(nn_model=nn_model)
     assert torch.equal(nn_model(x, t), before)
     assert set(names["maps"]) == {name for name, _ in nn_model.named_children()}
-    assert torch.equal(names["maps"]["embed"], nn_model.embed(t, torch.zeros(1, 5), x))
+    glimpse = nn_model.glance(x.flatten(1))
+    assert torch.equal(names["maps"]["glance"], glimpse)
+    assert torch.equal(names["maps"]["embed"], nn_model.embed(t, torch.zeros(1, 5), glimpse))
 
 
 @compares("03", "def readable")
@@ -186,7 +188,7 @@ def the_cuts(cell):
     assert torch.equal(names["CUTS"]["no skip"][1](None, None, 5 * ONES), 3 * ONES)
     assert torch.equal(names["CUTS"]["no deep road"][1](None, None, ONES), 0 * ONES)
     parts = [part for part, _ in names["CUTS"].values()]
-    assert parts == [nn_model.grow, nn_model.grow, nn_model.embed.glance]
+    assert parts == [nn_model.grow, nn_model.grow, nn_model.glance]
 
 
 @compares("03", "by_hand = x")
