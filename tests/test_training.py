@@ -381,8 +381,9 @@ def test_bad_sprites_are_named(x0, error, words):
 
 
 def test_sprites_in_another_range_that_fits_are_told():  # in [0, 1], where black is no -1
-    with pytest.warns(UserWarning, match=r"fit: x0 reaches from 0 to 1, .* give x0 \* 2 - 1"):
-        fit(small_network(), SPRITES.clamp(min=0).round(), schedule=SCHEDULE, steps=1)
+    x0, _ = squares()
+    with pytest.warns(UserWarning, match=r"fit: x0 reaches from 0.*, .* give x0 \* 2 - 1"):
+        fit(small_network(), (x0 + 1) / 2, schedule=SCHEDULE, steps=1)
 
 
 def test_the_palette_is_the_most_frequent_colours():
