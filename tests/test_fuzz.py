@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from diffutils import measure, training, weights
+from diffutils.descent import guess_noise
 from diffutils.grammar import GrammarDenoiser
 from diffutils.ideal import IdealDenoiser
 from diffutils.noising import perturb_input, predict_x0
@@ -28,7 +29,6 @@ from diffutils.pixels import to_float, to_uint8
 from diffutils.sampling import (
     denoise_add_noise,
     denoise_ddim,
-    guess_noise,
     sample_ddim,
     sample_ddpm,
 )

@@ -23,12 +23,13 @@ from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from diffutils.descent import guess_noise
 from diffutils.expect import check_list
 from diffutils.ideal import IdealDenoiser
 from diffutils.measure import distance_to_average, mean_and_error, variety
 from diffutils.noising import perturb_input
 from diffutils.pixels import to_float, to_uint8
-from diffutils.sampling import denoise_add_noise, guess_noise, sample_ddim, sample_ddpm
+from diffutils.sampling import denoise_add_noise, sample_ddim, sample_ddpm
 from diffutils.schedule import linear_schedule
 from diffutils.sprites.forge import CLASSES, bob, bob_factors, forge_sprites, render
 from diffutils.sprites.judge import judge
