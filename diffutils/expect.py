@@ -340,3 +340,19 @@ def unwrap(nn_model, compiled=True):
     while (inside := kinds.get(type(nn_model).__name__)) and hasattr(nn_model, inside):
         nn_model = getattr(nn_model, inside)
     return nn_model
+
+
+def check_mixture(where, c, count, n_context):
+    """Weights of classes, (count or 1, n_context) at least 0, as shares: rows that add up to 1."""
+    check_kind(where, "c", c, torch.Tensor)
+    check_floats(where, "c", c)
+    check_finite(where, "c", c)
+    if c.ndim != 2 or len(c) not in (1, count) or c.shape[1] != n_context:
+        raise ValueError(f"{where}: c has shape {tuple(c.shape)}; expected ({count}, {n_context}) "
+                         f"or (1, {n_context}), a weight for each class")
+    c = c.detach().double().cpu()
+    wrong = c[(c < 0).any(1) | (c.sum(1) <= 0)]
+    if len(wrong):
+        raise ValueError(f"{where}: c has the row {short(wrong[0].tolist())}; expected weights of "
+                         "classes, at least 0 and not all 0, or c=None for all sprites")
+    return c / c.sum(1, keepdim=True)
