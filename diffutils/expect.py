@@ -6,6 +6,7 @@ that starts with the name of the function that was called.
 
 import math
 import os
+import warnings
 from collections.abc import Sequence
 from numbers import Integral, Real
 from reprlib import repr as short
@@ -314,6 +315,9 @@ def check_data(where, x0, contexts, n_context):
     if not (x0.abs() <= 1).all():
         raise ValueError(f"{where}: x0 reaches from {x0.min():.4g} to {x0.max():.4g}; "
                          "expected [-1, 1]")
+    if x0.min() >= 0 and x0.max() > 0.5:
+        warnings.warn(f"{where}: x0 reaches from {x0.min():.4g} to {x0.max():.4g}, as pictures in "
+                      "[0, 1] do; expected [-1, 1], black at -1: give x0 * 2 - 1", stacklevel=5)
     if contexts is not None:
         check_kind(where, "contexts", contexts, torch.Tensor)
         if not contexts.is_floating_point():

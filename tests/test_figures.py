@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure as Canvas
 from PIL import Image
 
 from diffutils import cosine_schedule, linear_schedule
@@ -21,10 +22,12 @@ from diffutils.stage.figures import (
     IDEAL,
     NETWORK,
     NOISE,
+    SHARP,
     SIGNAL,
     STYLE,
     Figure,
     amount,
+    count_in_tens,
     darker,
     number,
     plot_bars,
@@ -42,6 +45,11 @@ from diffutils.stage.figures import (
 
 def pixels(figure):
     return np.asarray(Image.open(io.BytesIO(figure.png)).convert("RGB"))
+
+
+def enlarged(image, scale):
+    """Each pixel a square of this many pixels of the page."""
+    return image.repeat(SHARP * scale, 0).repeat(SHARP * scale, 1)
 
 
 def sprites(n, seed=0):
@@ -64,8 +72,7 @@ def contains(picture, patch):
 
 def test_sprites_are_crisp_at_an_integer_scale():
     image = sprites(1)
-    big = image[0].repeat(5, 0).repeat(5, 1)
-    assert contains(pixels(show_sprites(image, scale=5)), big)
+    assert contains(pixels(show_sprites(image, scale=5)), enlarged(image[0], 5))
 
 
 def test_floats_and_bytes_give_the_same_picture():
@@ -93,7 +100,7 @@ def test_rows_show_every_cell_and_leave_gaps_white():
     figure = show_rows([[a, None, b]], ["both"], ["first", "", "second"], scale=4)
     picture = pixels(figure)
     for image in (a, b):
-        assert contains(picture, image.repeat(4, 0).repeat(4, 1))
+        assert contains(picture, enlarged(image, 4))
     assert figure.text == "both: first, second."
 
 
@@ -169,7 +176,7 @@ def test_a_plot_keeps_its_colours_exactly_and_stays_small():
     for colour in (*colours.values(), "#FFFFFF"):
         wanted = [int(colour[k : k + 2], 16) for k in (1, 3, 5)]
         assert (picture == wanted).all(-1).sum() > 300
-    assert len(figure.png) < 30_000
+    assert len(figure.png) < 40_000
 
 
 def drawn_in(figure, colour):
@@ -194,6 +201,26 @@ def bend(figure):
     """How far, in pixels, the middle of a curve lies from the line through its ends."""
     x, y = rows_of(figure, IDEAL)
     return abs(y[len(x) // 2] - np.interp(x[len(x) // 2], x[[5, -5]], y[[5, -5]]))
+
+
+def test_pictures_are_twice_as_fine_as_the_page():
+    for figure in (plain_curve([0, 1], [0, 1]), show_sprites(sprites(3), scale=3)):
+        height, width = pixels(figure).shape[:2]
+        assert figure.size == (width // 2, height // 2)
+        assert f'width="{width // 2}"' in figure._repr_mimebundle_()["text/html"]
+
+
+@pytest.mark.parametrize(("high", "wanted"), [
+    (1000, ["0.1", "1", "10", "100", "1000"]),
+    (4, ["0.1", "0.2", "0.5", "1", "2", "5"]),
+])
+def test_a_logarithmic_axis_has_plain_numbers(high, wanted):
+    axes = Canvas().subplots()
+    axes.set(yscale="log", ylim=(0.1, high))
+    count_in_tens(axes.yaxis)
+    told = [label.get_text() for label in axes.yaxis.get_ticklabels(which="both")]
+    assert [text for text in told if text in wanted] == wanted
+    assert not any("10^" in text for text in told)
 
 
 def test_a_power_law_is_a_straight_line_on_logarithmic_axes_alone():

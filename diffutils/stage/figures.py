@@ -29,6 +29,7 @@ import numpy as np
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from PIL import Image, ImageDraw, ImageFont
 
 from diffutils.expect import (
@@ -55,13 +56,14 @@ AVERAGE, OTHER = "#E69F00", "#56B4E9"
 INK, QUIET, FAINT = "#222222", "#767676", "#D9D9D9"
 CYCLE = (OTHER, AVERAGE, QUIET, INK)  # for what has no colour of its own
 
-WIDTH = 900  # pixels: 9 inches at 100 dpi
+WIDTH = 900  # pixels on the page: 9 inches at 100 dpi
+SHARP = 2  # pixels of a picture for one on the page, so that a projector shows no stairs
 MOST_PIXELS = 2**24  # of one picture
 FONT_PIXELS = 18  # 13 points at 100 dpi
 STYLE = {
     "figure.figsize": (9, 4),
     "figure.dpi": 100,
-    "savefig.dpi": 100,
+    "savefig.dpi": 100 * SHARP,
     "figure.facecolor": "white",
     "figure.constrained_layout.use": True,
     "font.family": "DejaVu Sans",
@@ -105,6 +107,7 @@ class Figure:
 
     png    the bytes of a PNG file
     text   a sentence or two with the key numbers; alternative text, and what nbval compares
+    size   (width, height) on the page, in pixels; the file has SHARP times as many each way
     """
 
     def __init__(self, png, text):
@@ -112,8 +115,8 @@ class Figure:
 
     @property
     def size(self):
-        """(width, height) in pixels."""
-        return Image.open(io.BytesIO(self.png)).size
+        width, height = Image.open(io.BytesIO(self.png)).size
+        return width // SHARP, height // SHARP
 
     def save(self, path):
         """Write the PNG file."""
@@ -285,8 +288,10 @@ def plot_lines(
         axes.set(xlabel=plain(x_label), ylabel=plain(y_label))
         if x_log:
             axes.set_xscale("log")
+            count_in_tens(axes.xaxis)
         if y_log:
             axes.set_yscale("log")
+            count_in_tens(axes.yaxis)
         if y_limits:
             axes.set_ylim(*y_limits)
         for mark, x in marks.items():
@@ -465,7 +470,7 @@ def draw_grid(where, rows, row_labels, column_labels, captions, scale, title, te
     width = max([right, *[edge + text_width(line, 3, True) for line in titles]]) + edge
     height = heads_end + sum(heights) + gap * (len(rows) - 1) + edge
     check_size(where, width, height, "scale, columns and texts")
-    picture = Image.new("RGB", (width, height), "white")
+    picture = Image.new("RGB", (SHARP * width, SHARP * height), "white")
     pen = ImageDraw.Draw(picture)
     write(pen, (edge, edge - 2), titles, bigger=3, bold=True)
     for middle, lines in heads:
@@ -493,15 +498,17 @@ def column_heads(labels, places, right):
 
 
 def paste(picture, cell, x, y, box):
-    """One cell at the largest integer scale that fits its box, in a thin frame."""
-    factor = max(1, box // max(cell.shape[:2]))
+    """One cell at the largest integer scale that fits its box, in a thin frame; page pixels."""
+    x, y, box = SHARP * x, SHARP * y, SHARP * box
+    factor = SHARP * max(1, box // SHARP // max(cell.shape[:2]))
     image = Image.fromarray(cell).resize(
         (cell.shape[1] * factor, cell.shape[0] * factor), Image.Resampling.NEAREST
     )
     x, y = x + (box - image.width) // 2, y + (box - image.height) // 2
     ImageDraw.Draw(picture).rectangle(
-        (x - 1, y - 1, x + image.width, y + image.height), outline=FAINT
-    )
+        (x - SHARP, y - SHARP, x + image.width + SHARP - 1, y + image.height + SHARP - 1),
+        outline=FAINT, width=SHARP,
+    )  # fmt: skip
     picture.paste(image, (x, y))
 
 
@@ -549,10 +556,11 @@ def wrap(text, width, bigger=0):
 
 
 def write(pen, place, lines, anchor="la", *, bigger=0, bold=False, colour=INK):
-    """Lines of text, the first at `place`; anchor "la" is left, "ma" is centred."""
+    """Lines of text, the first at `place` on the page; anchor "la" is left, "ma" is centred."""
+    letters = font(SHARP * (FONT_PIXELS + bigger), bold)
     for k, line in enumerate(lines):
-        at = (place[0], place[1] + line_height(k, bigger))
-        pen.text(at, line, fill=colour, font=font(FONT_PIXELS + bigger, bold), anchor=anchor)
+        at = (SHARP * place[0], SHARP * (place[1] + line_height(k, bigger)))
+        pen.text(at, line, fill=colour, font=letters, anchor=anchor)
 
 
 def as_png(picture, level=6):
@@ -570,13 +578,16 @@ def as_png(picture, level=6):
 def in_few_colours(picture, count=64):
     """An RGB picture in its most frequent colours, kept exactly; the others go to the nearest."""
     red, green, blue = np.asarray(picture, np.int32).reshape(-1, 3).T
-    found, where, often = np.unique(
-        red << 16 | green << 8 | blue, return_inverse=True, return_counts=True
-    )
+    packed = red << 16 | green << 8 | blue
+    drawn = np.append(True, packed[1:] != packed[0])  # most of a plot is paper, as its corner
+    found, where, often = np.unique(packed[drawn], return_inverse=True, return_counts=True)
+    often[where[0]] += packed.size - drawn.sum()
     split_up = np.stack([found >> 16, found >> 8 & 255, found & 255], 1)  # (colours, 3)
     kept = split_up[np.argsort(-often, kind="stable")[:count]]
     nearest = ((split_up[:, None] - kept) ** 2).sum(2).argmin(1).astype(np.uint8)
-    result = Image.fromarray(nearest[where].reshape(picture.height, picture.width), "P")
+    chosen = np.full(packed.size, nearest[where[0]])
+    chosen[drawn] = nearest[where]
+    result = Image.fromarray(chosen.reshape(picture.height, picture.width), "P")
     result.putpalette(kept.astype(np.uint8).tobytes())
     return result
 
@@ -758,6 +769,15 @@ def name_ends(canvas, axes, ends):
             plain(name), (1.01, (height - low) / (high - low)), xycoords="axes fraction",
             color=darker(ends[name][2]), va="center", fontweight="bold",
         )  # fmt: skip
+
+
+def count_in_tens(axis):
+    """A logarithmic axis with plain numbers: 1, 10, 100; 1, 2, 5, 10 where it spans few tens."""
+    low, high = sorted(axis.get_view_interval())
+    steps = (1.0,) if high > 300 * low else (1.0, 2.0, 5.0)
+    axis.set_major_locator(LogLocator(subs=steps))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.12g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def last_point(x, y):
