@@ -442,7 +442,8 @@ def judge(asked, answer):
     if letter is None:
         return "type", f"not right yet: {answer!r} is none of the letters a to d. {listed(asked)}"
     given = asked.answers[LETTERS.index(letter)]
-    reply = given.reply.format(**asked.measure())
+    with torch.random.fork_rng(devices=[]):  # a network that is loaded draws its weights first
+        reply = given.reply.format(**asked.measure())
     if given.name == "right":
         return None, f"right: {reply}"
     return given.name, f"not right yet: {letter}) {reply}"
