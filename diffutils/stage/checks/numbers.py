@@ -348,6 +348,26 @@ QUESTIONS = (
                   "many times those without are they?"),
             Wrong("logarithm", lambda: math.log(2), "that is a logarithm; a vote is an exponent"),
             Wrong("one-plus", lambda: 3, "votes do not add to the odds, they multiply them"),
+            Wrong("growth", lambda: math.exp(2) - 1,
+                  "by so many times they grow; asked for is to how many times they grow"),
+            Wrong("rounded", lambda: 7, "that is close; give one decimal or two"),
+            Wrong("twice", lambda: 2 * math.exp(2), "that is twice as much as two votes do"),
+            Wrong("four-votes", lambda: math.exp(4), "that is what four votes do"),
+            Wrong("three-votes", lambda: math.exp(3), "that is what three votes do"),
+            Wrong("half-a-vote", lambda: math.exp(0.5), "that is what half a vote does"),
+            Wrong("share-itself", lambda: share_of_black(2), "that is the share of black with the "
+                  "votes, at a pixel that shows 0.3 at level 250; odds are a share divided by the "
+                  "other"),
+            Wrong("share-gained", lambda: share_of_black(2) - share_of_black(0), "so much is added "
+                  "to its share, at a pixel that shows 0.3 at level 250; asked for is a ratio of "
+                  "odds"),
+            Wrong("odds-before", lambda: share_of_black(0) / (1 - share_of_black(0)),
+                  "those are the odds without votes, at a pixel that shows 0.3 at level 250"),
+            Wrong("unchanged", lambda: 1, "then votes would do nothing"),
+            Wrong("base-3", lambda: 9, "that makes the odds three times as large with each vote; a "
+                  "vote does a little less"),
+            Wrong("three-doublings", lambda: 8, "that doubles the odds three times; there are two "
+                  "votes, and each does more"),
         ),
         tolerance=0.02,
     ),
