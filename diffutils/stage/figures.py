@@ -7,6 +7,7 @@
     plot_schedules(schedules)             signal and noise over the levels
     plot_histogram(values, ...)           numbers against the normal curve
     plot_bars(bars, ...)                  amounts with error bars
+    plot_dots(dots, ...)                  small differences, with error bars
 
 A colour means the same everywhere: SIGNAL blue, NOISE orange, IDEAL green, NETWORK purple. They
 are Okabe and Ito's, told apart by colour-blind readers, but for the purple, which is darker.
@@ -46,8 +47,8 @@ from diffutils.schedule import NoiseSchedule
 
 __all__ = [
     "AVERAGE", "Figure", "IDEAL", "INK", "NETWORK", "NOISE", "OTHER", "QUIET", "SIGNAL",
-    "plot_bars", "plot_histogram", "plot_lines", "plot_schedules", "show_maps", "show_rows",
-    "show_sprites", "style", "to_float", "to_uint8",
+    "plot_bars", "plot_dots", "plot_histogram", "plot_lines", "plot_schedules", "show_maps",
+    "show_rows", "show_sprites", "style", "to_float", "to_uint8",
 ]  # fmt: skip
 
 SIGNAL, NOISE, IDEAL, NETWORK = "#0072B2", "#D55E00", "#009E73", "#751C75"
@@ -336,6 +337,59 @@ def plot_schedules(schedules, *, title=None, marks=None, text=None):
             if len(schedules) > 1:
                 axes.legend(handlelength=2.6)
         return finish(canvas, text or sentences(title, *described))
+
+
+def plot_dots(dots, *, x_label, limits, title=None, colours=None, marks=None, text=None):
+    """Amounts as dots with error bars, a row for each thing measured: small differences are seen.
+
+    dots      {row: {name: (value, error)}}, the same names in every row; 0 or more
+    limits    (lowest, highest) of the axis, which need not start at zero
+    colours   {name: colour}, as in `plot_lines`
+    marks     {text: x}, vertical lines worth naming
+
+        plot_dots({"variety": {"with": (98, 1), "without": (92, 1)}}, x_label="%", limits=(80, 105))
+    """
+    where = "plot_dots"
+    check_look(where, title, text)
+    check_axis(where, x_label=x_label)
+    check_limits(where, limits, False)
+    marks = check_marks(where, marks)
+    rows = {row: {name: check_bar(where, name, value)
+                  for name, value in check_named(where, "dots", values).items()}
+            for row, values in check_named(where, "dots", dots).items()}
+    names = list(next(iter(rows.values()), {}))
+    if not names or not all(list(values) == names for values in rows.values()):
+        raise ValueError(f"{where}: dots holds rows without names, or with different ones")
+    colours = with_colours(where, names, colours)
+    height, apart = 1.5 + (0.25 + 0.27 * len(names)) * len(rows), 0.75 / len(names)
+    with house_style():
+        canvas, (axes,) = new_canvas(1, title, height=height)
+        for k, values in enumerate(rows.values()):
+            for n, (name, (value, error)) in enumerate(values.items()):
+                y, colour = k + (n - (len(names) - 1) / 2) * apart, colours[name]
+                axes.errorbar(value, y, xerr=error, fmt="o", markersize=9, color=colour, capsize=4,
+                              linewidth=2.5, label=plain(name) if k == 0 else None)  # fmt: skip
+                axes.annotate(
+                    f"{value:.0f}", (value + error, y), xytext=(7, 0), textcoords="offset points",
+                    va="center", color=darker(colour), fontweight="bold",
+                )  # fmt: skip
+        for k in range(1, len(rows)):
+            axes.axhline(k - 0.5, color=FAINT, linewidth=1)
+        for mark, x in marks.items():
+            axes.axvline(x, color=INK, linewidth=1.5, linestyle=":", zorder=0)
+            axes.text(x, 1.0, plain(mark), transform=axes.get_xaxis_transform(), va="bottom",
+                      ha="center")  # fmt: skip
+        axes.set(xlim=limits, ylim=(len(rows) - 0.5, -0.5), yticks=range(len(rows)))
+        axes.set_yticklabels(map(plain, rows), fontsize=STYLE["axes.labelsize"])
+        axes.set_xlabel(plain(x_label))
+        axes.grid(False, axis="y")
+        axes.tick_params(axis="y", length=0)
+        legend = axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), handletextpad=0.2)
+        for told, name in zip(legend.get_texts(), names, strict=True):
+            told.set(color=darker(colours[name]), fontweight="bold")
+        said = [f"{row}: " + ", ".join(f"{n} {v:.0f} ± {e:.0f}" for n, (v, e) in values.items())
+                for row, values in rows.items()]
+        return finish(canvas, text or sentences(title, x_label, *said))
 
 
 def plot_histogram(values, *, x_label="value", title=None, colours=None, limit=4.0, text=None):
