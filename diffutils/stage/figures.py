@@ -387,7 +387,7 @@ def plot_dots(dots, *, x_label, limits, title=None, colours=None, marks=None, te
         legend = axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), handletextpad=0.2)
         for told, name in zip(legend.get_texts(), names, strict=True):
             told.set(color=darker(colours[name]), fontweight="bold")
-        said = [f"{row}: " + ", ".join(f"{n} {v:.0f} ± {e:.0f}" for n, (v, e) in values.items())
+        said = [f"{row}: " + ", ".join(f"{n} {v:.0f} ± {e:.1f}" for n, (v, e) in values.items())
                 for row, values in rows.items()]
         return finish(canvas, text or sentences(title, x_label, *said))
 

@@ -478,6 +478,36 @@ LONG_BETAS = Exercise(
             "{your_last:.4f} for the last step, it should be {right_last:.4f}: measured against "
             "the noise in all; a step's variance speaks of what it found",
         ),
+        Mistake(
+            "what-is-left",
+            lambda kept: kept[1:],
+            "{your_first:.4f} for the first step, it should be {right_first:.4f}: that is what is "
+            "left of the sprite behind the step, not what the step adds",
+        ),
+        Mistake(
+            "noise-before-the-step",
+            lambda kept: 1 - kept[:-1],
+            "{your_first:.4f} for the first step, it should be {right_first:.4f}: that is all the "
+            "noise that was there before it",
+        ),
+        Mistake(
+            "negative",
+            lambda kept: kept[1:] - kept[:-1],
+            "{your_first:.4f} for the first step, it should be {right_first:.4f}: a variance is "
+            "never below 0; and a step speaks of a share of what it found",
+        ),
+        Mistake(
+            "product-again",
+            lambda kept: 1 - kept.cumprod(0)[1:],
+            "{your_last:.4f} for the last step, it should be {right_last:.4f}: what you were given "
+            "is a product already",
+        ),
+        Mistake(
+            "root-of-the-level-below",
+            lambda kept: 1 - kept[1:] / kept[:-1].sqrt(),
+            "{your_last:.4f} for the last step, it should be {right_last:.4f}: a share of the "
+            "variance was divided by an amplitude",
+        ),
     ),
 )
 
@@ -488,6 +518,27 @@ LONG_BETAS = Exercise(
 def right_left(i, *, schedule):
     bar, last = schedule.alpha_bar, schedule.timesteps
     return (1 - bar[i]) / (1 - bar[last]).sqrt() * (bar[last] / bar[i]).sqrt()
+
+
+def step_by_step(factor, begin=lambda bar: (1 - bar).sqrt(), top=0, bottom=0):
+    """A mistake as a loop: factor(schedule, j) of each step, from level T - top to i - bottom."""
+
+    def left(i, *, schedule):
+        std = begin(schedule.alpha_bar[-1])
+        for j in range(schedule.timesteps - top, max(i - bottom, 0), -1):
+            std = std * factor(schedule, j)
+        return std
+
+    return left
+
+
+def taken(schedule, j):
+    """What taking out leaves of the noise, as a part of its std."""
+    return 1 - share(schedule, j)
+
+
+def right_factor(schedule, j):
+    return taken(schedule, j) / schedule.alpha[j].sqrt()
 
 
 def telling(function):
@@ -541,10 +592,76 @@ LEFT_WITHOUT = Exercise(
             "the way down",
         ),
         Mistake(
-            "squared-end",
+            "end-twice",
             telling(lambda bar, end: (1 - bar) / (1 - end) * (end / bar).sqrt()),
             "{your_at_499:.4f} at level 499, it should be {right_at_499:.4f}: the run begins with "
-            "the noise that level 500 has, not with 1",
+            "the noise that level 500 has, and its share came in twice",
+        ),
+        Mistake(
+            "begins-with-1",
+            step_by_step(right_factor, begin=lambda bar: 1 + 0 * bar),
+            "{your_at_499:.4f} at level 499, it should be {right_at_499:.4f}: all is right but the "
+            "start, which is not noise of std 1",
+        ),
+        Mistake(
+            "not-scaled-up",
+            step_by_step(taken),
+            "{your_at_300:.3f} at level 300, it should be {right_at_300:.3f}: what is taken out is "
+            "right, but what is left is scaled up in each step",
+        ),
+        Mistake(
+            "scaled-down",
+            step_by_step(lambda s, j: taken(s, j) * s.alpha[j].sqrt()),
+            "{your_at_300:.3f} at level 300, it should be {right_at_300:.3f}: a step towards the "
+            "sprite scales up, not down",
+        ),
+        Mistake(
+            "only-scaled",
+            step_by_step(lambda s, j: 1 / s.alpha[j].sqrt()),
+            "{your_at_300:.2f} at level 300, it should be {right_at_300:.2f}: nothing is taken out "
+            "here, so that the noise grows",
+        ),
+        Mistake(
+            "factor-squared",
+            step_by_step(lambda s, j: right_factor(s, j) ** 2),
+            "{your_at_300:.3f} at level 300, it should be {right_at_300:.3f}: the factors belong "
+            "to a variance, the start is a std",
+        ),
+        Mistake(
+            "share-of-the-unit-noise",
+            step_by_step(lambda s, j: (1 - s.beta[j] / add(s, j)) / s.alpha[j].sqrt()),
+            "{your_at_0:.3f} at the end, it should be {right_at_0:.0f}: what is taken out was "
+            "reckoned in units of the guess, not as a share of the noise that is there",
+        ),
+        Mistake(
+            "beta-for-the-share",
+            step_by_step(lambda s, j: (1 - s.beta[j]) / s.alpha[j].sqrt()),
+            "{your_at_0:.3f} at the end, it should be {right_at_0:.0f}: how much noise there is in "
+            "all has to come into the share",
+        ),
+        Mistake(
+            "first-step-missing",
+            step_by_step(right_factor, top=1),
+            "{your_at_499:.4f} at level 499, it should be {right_at_499:.4f}: the step from the "
+            "last level is not among yours",
+        ),
+        Mistake(
+            "one-step-more",
+            step_by_step(right_factor, bottom=1),
+            "{your_at_499:.4f} at level 499, it should be {right_at_499:.4f}: one step too many, "
+            "the one that leaves the level asked for",
+        ),
+        Mistake(
+            "grows",
+            telling(lambda bar, end: (1 - bar) / (1 - end).sqrt() * (bar / end).sqrt()),
+            "{your_at_300:.2f} at level 300, it should be {right_at_300:.2f}: more than there was "
+            "at the start; the scaling stands on its head",
+        ),
+        Mistake(
+            "difference-of-stds",
+            telling(lambda bar, end: (1 - end).sqrt() - (1 - bar).sqrt()),
+            "{your_at_300:.2f} at level 300, it should be {right_at_300:.2f}: that is how much "
+            "less noise the schedule wants, not how much is left",
         ),
     ),
 )
