@@ -55,6 +55,7 @@ LOOP = """
 RIGHT = {
     descent.unknown_std: [
         "(b[i] - b[i] ** 2 / (1 - ab[i])).clamp(min=0).sqrt()",
+        "(b[i] * (1 - b[i] / (1 - ab[i]))).sqrt()",
         "(b[i] * a[i] * (1 - ab[i - 1]) / (1 - ab[i])).sqrt()",
         "math.sqrt(max(0.0, float(b[i]) * (1 - float(b[i]) / (1 - float(ab[i])))))",
         "(b[i] * (1 - b[i] / (1 - ab[i])).clamp(min=0)) ** 0.5",
@@ -196,7 +197,8 @@ def test_the_unknown_part_of_the_last_noise_is_what_throws_leave():
         before = schedule.alpha[i].sqrt() * (1 - schedule.alpha_bar[i - 1]).sqrt()
         total = last + before * torch.randn(400_000, generator=generator).double()
         wrong = last - (last @ total) / (total @ total) * total
-        assert descent.right_unknown(i, schedule=schedule) == pytest.approx(wrong.std(), rel=0.01)
+        found = descent.right_unknown(i, schedule=schedule).item()
+        assert found == pytest.approx(wrong.std().item(), rel=0.01)
     assert descent.right_unknown(1, schedule=schedule) < 1e-8
 
 
@@ -218,7 +220,8 @@ def test_the_noise_that_is_left_is_what_the_steps_leave_one_by_one():
         part = schedule.beta[i] / (1 - schedule.alpha_bar[i]).sqrt()
         eps = std / (1 - schedule.alpha_bar[i]).sqrt()  # what there is, in units of what is told
         std = (std - part * eps) / schedule.alpha[i].sqrt()
-        assert descent.right_left(i - 1, schedule=schedule) == pytest.approx(std.item(), abs=1e-9)
+        found = descent.right_left(i - 1, schedule=schedule).item()
+        assert found == pytest.approx(std.item(), abs=1e-9)
 
 
 def test_the_four_reasons_to_put_noise_back_are_answered_by_what_was_measured():

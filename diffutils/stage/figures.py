@@ -269,7 +269,7 @@ def plot_lines(
              for name, band in check_named(where, "bands", bands).items()}
     if y_log and not all((y > 0).any() for _, y in curves.values() if len(y)):
         raise ValueError("plot_lines: y_log is True; expected numbers above 0 in each curve")
-    check_limits(where, y_limits, y_log)
+    check_limits(where, "y_limits", y_limits, y_log)
     marks = check_marks(where, marks)
     if not isinstance(dashed, list | tuple | set):
         raise TypeError(f"{where}: dashed is a {type(dashed).__name__}; expected a list of names")
@@ -352,9 +352,9 @@ def plot_dots(dots, *, x_label, limits, title=None, colours=None, marks=None, te
     where = "plot_dots"
     check_look(where, title, text)
     check_axis(where, x_label=x_label)
-    check_limits(where, limits, False)
+    check_limits(where, "limits", limits, False)
     marks = check_marks(where, marks)
-    rows = {row: {name: check_bar(where, name, value)
+    rows = {row: {name: check_bar(where, name, value, "dots")
                   for name, value in check_named(where, "dots", values).items()}
             for row, values in check_named(where, "dots", dots).items()}
     names = list(next(iter(rows.values()), {}))
@@ -377,14 +377,17 @@ def plot_dots(dots, *, x_label, limits, title=None, colours=None, marks=None, te
             axes.axhline(k - 0.5, color=FAINT, linewidth=1)
         for mark, x in marks.items():
             axes.axvline(x, color=INK, linewidth=1.5, linestyle=":", zorder=0)
-            axes.text(x, 1.0, plain(mark), transform=axes.get_xaxis_transform(), va="bottom",
-                      ha="center")  # fmt: skip
-        axes.set(xlim=limits, ylim=(len(rows) - 0.5, -0.5), yticks=range(len(rows)))
+            axes.text(x, 1.0, plain(mark), transform=axes.get_xaxis_transform(), va="top",
+                      ha="center", backgroundcolor="white").set_in_layout(False)  # fmt: skip
+        axes.set(xlim=limits, ylim=(len(rows) - 0.5, -0.5 - 0.3 * bool(marks)))
+        axes.set_yticks(range(len(rows)))
         axes.set_yticklabels(map(plain, rows), fontsize=STYLE["axes.labelsize"])
         axes.set_xlabel(plain(x_label))
         axes.grid(False, axis="y")
         axes.tick_params(axis="y", length=0)
+        canvas.get_layout_engine().set(rect=(0, 0, 0.77, 1))  # the names stand in the rest
         legend = axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), handletextpad=0.2)
+        legend.set_in_layout(False)
         for told, name in zip(legend.get_texts(), names, strict=True):
             told.set(color=darker(colours[name]), fontweight="bold")
         said = [f"{row}: " + ", ".join(f"{n} {v:.0f} ± {e:.1f}" for n, (v, e) in values.items())
@@ -739,25 +742,25 @@ def check_marks(where, marks):
     return marks or {}
 
 
-def check_limits(where, limits, log):
-    """y_limits is None, or a lower and a higher number; above 0 where the axis is logarithmic."""
+def check_limits(where, name, limits, log):
+    """`limits` is None, or a lower and a higher number; above 0 where the axis is logarithmic."""
     if limits is None:
         return
     if not isinstance(limits, list | tuple) or len(limits) != 2:
-        raise TypeError(f"{where}: y_limits is {limits!r}; expected (lowest, highest)")
+        raise TypeError(f"{where}: {name} is {limits!r}; expected (lowest, highest)")
     for limit in limits:
-        check_number(where, "y_limits", limit, -1e100, 1e100)
+        check_number(where, name, limit, -1e100, 1e100)
     if not limits[0] < limits[1] or log and limits[0] <= 0:
-        raise ValueError(f"{where}: y_limits is {limits!r}; expected (lowest, highest)")
+        raise ValueError(f"{where}: {name} is {limits!r}; expected (lowest, highest)")
 
 
-def check_bar(where, name, value):
+def check_bar(where, name, value, argument="bars"):
     """A number as (number, 0), or (number, error), both 0 or more."""
     value = value if isinstance(value, tuple) else (value, 0)
     if len(value) != 2:
-        raise ValueError(f"{where}: bars[{name!r}] has {len(value)} numbers; expected 1 or 2")
+        raise ValueError(f"{where}: {argument}[{name!r}] has {len(value)} numbers; expected 1 or 2")
     for part in value:
-        check_number(where, f"bars[{name!r}]", part, 0, 1e100)
+        check_number(where, f"{argument}[{name!r}]", part, 0, 1e100)
     return float(value[0]), float(value[1])
 
 
