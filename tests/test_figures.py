@@ -31,6 +31,7 @@ from diffutils.stage.figures import (
     darker,
     number,
     plot_bars,
+    plot_dots,
     plot_histogram,
     plot_lines,
     plot_schedules,
@@ -301,6 +302,30 @@ def test_the_twin_of_bars_rounds_as_the_error_does():
 def test_bars_stand_in_panels():
     bars = {"distance": {"with": (4, 1), "without": 2}, "variety": {"with": 1, "without": 0.5}}
     assert plot_bars(bars).text == "distance: with 4 ± 1, without 2. variety: with 1, without 0.50."
+
+
+def dots(**rows):
+    return plot_dots(rows, x_label="percent", limits=(80, 110), colours={"with": IDEAL})
+
+
+def test_dots_are_told_row_by_row_and_keep_their_colours():
+    row = {"with": (98.4, 1.23), "without": (90.0, 1.0)}
+    figure = dots(variety=row, colour={"with": (95.0, 2.0), "without": (88.0, 2.0)})
+    assert figure.text == (
+        "percent. variety: with 98 ± 1.2, without 90 ± 1.0. colour: with 95 ± 2.0, without 88 ± 2.0"
+        "."
+    )
+    full = np.array([int(IDEAL[k : k + 2], 16) for k in (1, 3, 5)], np.uint8)
+    assert contains(pixels(figure), np.broadcast_to(full, (6, 6, 3)))
+
+
+def test_rows_of_dots_with_other_names_are_refused():
+    with pytest.raises(ValueError, match="dots holds rows without names, or with different ones"):
+        dots(variety={"with": (98, 1)}, colour={"without": (88, 1)})
+    with pytest.raises(ValueError, match="dots holds rows without names"):
+        dots()
+    with pytest.raises(ValueError, match=r"plot_dots: limits is \(3, 1\)"):
+        plot_dots({"r": {"a": (2, 1)}}, x_label="x", limits=(3, 1))
 
 
 @pytest.mark.parametrize(

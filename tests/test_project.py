@@ -19,7 +19,8 @@ FLOORS = {  # ground < sprites < subject < stage < doors; in a wing each module 
     "training": 6, "measure": 6,
     "stage.desk": 7, "stage.reference": 7, "stage.checks": 7, "stage.figures": 7.5,
     "stage.order": 7.5,
-    "stage.player": 8, "stage.diagrams": 8, "stage.widgets": 8, "stage.lesson": 8,
+    "stage.player": 8, "stage.compared": 8, "stage.diagrams": 8, "stage.widgets": 8,
+    "stage.lesson": 8,
     "train": 9, "__main__": 9,
 }  # fmt: skip
 SUBJECT = {name for name, floor in FLOORS.items() if 2 <= floor <= 6}

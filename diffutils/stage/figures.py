@@ -7,6 +7,7 @@
     plot_schedules(schedules)             signal and noise over the levels
     plot_histogram(values, ...)           numbers against the normal curve
     plot_bars(bars, ...)                  amounts with error bars
+    plot_dots(dots, ...)                  small differences, with error bars
 
 A colour means the same everywhere: SIGNAL blue, NOISE orange, IDEAL green, NETWORK purple. They
 are Okabe and Ito's, told apart by colour-blind readers, but for the purple, which is darker.
@@ -47,8 +48,8 @@ from diffutils.schedule import NoiseSchedule
 
 __all__ = [
     "AVERAGE", "Figure", "IDEAL", "INK", "NETWORK", "NOISE", "OTHER", "QUIET", "SIGNAL",
-    "plot_bars", "plot_histogram", "plot_lines", "plot_schedules", "show_maps", "show_rows",
-    "show_sprites", "style", "to_float", "to_uint8",
+    "plot_bars", "plot_dots", "plot_histogram", "plot_lines", "plot_schedules", "show_maps",
+    "show_rows", "show_sprites", "style", "to_float", "to_uint8",
 ]  # fmt: skip
 
 SIGNAL, NOISE, IDEAL, NETWORK = "#0072B2", "#D55E00", "#009E73", "#751C75"
@@ -271,7 +272,7 @@ def plot_lines(
              for name, band in check_named(where, "bands", bands).items()}
     if y_log and not all((y > 0).any() for _, y in curves.values() if len(y)):
         raise ValueError("plot_lines: y_log is True; expected numbers above 0 in each curve")
-    check_limits(where, y_limits, y_log)
+    check_limits(where, "y_limits", y_limits, y_log)
     marks = check_marks(where, marks)
     if not isinstance(dashed, list | tuple | set):
         raise TypeError(f"{where}: dashed is a {type(dashed).__name__}; expected a list of names")
@@ -341,6 +342,62 @@ def plot_schedules(schedules, *, title=None, marks=None, text=None):
             if len(schedules) > 1:
                 axes.legend(handlelength=2.6)
         return finish(canvas, text or sentences(title, *described))
+
+
+def plot_dots(dots, *, x_label, limits, title=None, colours=None, marks=None, text=None):
+    """Amounts as dots with error bars, a row for each thing measured: small differences are seen.
+
+    dots      {row: {name: (value, error)}}, the same names in every row; 0 or more
+    limits    (lowest, highest) of the axis, which need not start at zero
+    colours   {name: colour}, as in `plot_lines`
+    marks     {text: x}, vertical lines worth naming
+
+        plot_dots({"variety": {"with": (98, 1), "without": (92, 1)}}, x_label="%", limits=(80, 105))
+    """
+    where = "plot_dots"
+    check_look(where, title, text)
+    check_axis(where, x_label=x_label)
+    check_limits(where, "limits", limits, False)
+    marks = check_marks(where, marks)
+    rows = {row: {name: check_bar(where, name, value, "dots")
+                  for name, value in check_named(where, "dots", values).items()}
+            for row, values in check_named(where, "dots", dots).items()}
+    names = list(next(iter(rows.values()), {}))
+    if not names or not all(list(values) == names for values in rows.values()):
+        raise ValueError(f"{where}: dots holds rows without names, or with different ones")
+    colours = with_colours(where, names, colours)
+    height, apart = 1.5 + (0.25 + 0.27 * len(names)) * len(rows), 0.75 / len(names)
+    with house_style():
+        canvas, (axes,) = new_canvas(1, title, height=height)
+        for k, values in enumerate(rows.values()):
+            for n, (name, (value, error)) in enumerate(values.items()):
+                y, colour = k + (n - (len(names) - 1) / 2) * apart, colours[name]
+                axes.errorbar(value, y, xerr=error, fmt="o", markersize=9, color=colour, capsize=4,
+                              linewidth=2.5, label=plain(name) if k == 0 else None)  # fmt: skip
+                axes.annotate(
+                    f"{value:.0f}", (value + error, y), xytext=(7, 0), textcoords="offset points",
+                    va="center", color=darker(colour), fontweight="bold",
+                )  # fmt: skip
+        for k in range(1, len(rows)):
+            axes.axhline(k - 0.5, color=FAINT, linewidth=1)
+        for mark, x in marks.items():
+            axes.axvline(x, color=INK, linewidth=1.5, linestyle=":", zorder=0)
+            axes.text(x, 1.0, plain(mark), transform=axes.get_xaxis_transform(), va="top",
+                      ha="center", backgroundcolor="white").set_in_layout(False)  # fmt: skip
+        axes.set(xlim=limits, ylim=(len(rows) - 0.5, -0.5 - 0.3 * bool(marks)))
+        axes.set_yticks(range(len(rows)))
+        axes.set_yticklabels(map(plain, rows), fontsize=STYLE["axes.labelsize"])
+        axes.set_xlabel(plain(x_label))
+        axes.grid(False, axis="y")
+        axes.tick_params(axis="y", length=0)
+        canvas.get_layout_engine().set(rect=(0, 0, 0.77, 1))  # the names stand in the rest
+        legend = axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), handletextpad=0.2)
+        legend.set_in_layout(False)
+        for told, name in zip(legend.get_texts(), names, strict=True):
+            told.set(color=darker(colours[name]), fontweight="bold")
+        said = [f"{row}: " + ", ".join(f"{n} {v:.0f} ± {e:.1f}" for n, (v, e) in values.items())
+                for row, values in rows.items()]
+        return finish(canvas, text or sentences(title, x_label, *said))
 
 
 def plot_histogram(values, *, x_label="value", title=None, colours=None, limit=4.0, text=None):
@@ -696,25 +753,25 @@ def check_marks(where, marks):
     return marks or {}
 
 
-def check_limits(where, limits, log):
-    """y_limits is None, or a lower and a higher number; above 0 where the axis is logarithmic."""
+def check_limits(where, name, limits, log):
+    """`limits` is None, or a lower and a higher number; above 0 where the axis is logarithmic."""
     if limits is None:
         return
     if not isinstance(limits, list | tuple) or len(limits) != 2:
-        raise TypeError(f"{where}: y_limits is {limits!r}; expected (lowest, highest)")
+        raise TypeError(f"{where}: {name} is {limits!r}; expected (lowest, highest)")
     for limit in limits:
-        check_number(where, "y_limits", limit, -1e100, 1e100)
+        check_number(where, name, limit, -1e100, 1e100)
     if not limits[0] < limits[1] or log and limits[0] <= 0:
-        raise ValueError(f"{where}: y_limits is {limits!r}; expected (lowest, highest)")
+        raise ValueError(f"{where}: {name} is {limits!r}; expected (lowest, highest)")
 
 
-def check_bar(where, name, value):
+def check_bar(where, name, value, argument="bars"):
     """A number as (number, 0), or (number, error), both 0 or more."""
     value = value if isinstance(value, tuple) else (value, 0)
     if len(value) != 2:
-        raise ValueError(f"{where}: bars[{name!r}] has {len(value)} numbers; expected 1 or 2")
+        raise ValueError(f"{where}: {argument}[{name!r}] has {len(value)} numbers; expected 1 or 2")
     for part in value:
-        check_number(where, f"bars[{name!r}]", part, 0, 1e100)
+        check_number(where, f"{argument}[{name!r}]", part, 0, 1e100)
     return float(value[0]), float(value[1])
 
 
