@@ -276,6 +276,63 @@ QUESTIONS = (
         ),
     ),
     Question(
+        "echo-half-way",
+        "At level 184 picture and noise both have 0.71 of their std. A network hands the picture "
+        "back that it was shown, of black or white pixels. What is its mean squared error?",
+        lambda: left(184) + (1 - (1 - left(184)) ** 0.5) ** 2,
+        "{right:.3f}: 0.5 for the sprite, which has no business in the answer, and 0.29 squared "
+        "for the noise, of which only 0.71 was handed back",
+        (
+            Wrong(
+                "sprite-alone",
+                lambda: 0.5,
+                "that is the sprite in the answer, squared; but the noise that comes back is not "
+                "whole either: 0.71 of it where 1 is asked for",
+            ),
+            Wrong(
+                "all-of-it",
+                lambda: 1,
+                "that is what an answer of 0 costs; this answer holds most of the noise. There are "
+                "two mistakes in it that have nothing to do with each other: square each, then add",
+            ),
+            Wrong(
+                "half-squared",
+                lambda: left(184) + 1 - (1 - left(184)) ** 0.5,
+                "one of the two parts of the mistake was added as it is; both are squared first",
+            ),
+            Wrong(
+                "subtracted",
+                lambda: left(184) - (1 - (1 - left(184)) ** 0.5) ** 2,
+                "the two parts of the mistake have nothing to do with each other, so their squares "
+                "add up",
+            ),
+            Wrong(
+                "noise-counted-whole",
+                lambda: 1 + left(184),
+                "that counts all of the noise as a mistake, and the sprite besides; 0.71 of the "
+                "noise is as it should be",
+            ),
+            Wrong(
+                "noise-alone",
+                lambda: (1 - (1 - left(184)) ** 0.5) ** 2,
+                "that is what is missing of the noise; the sprite came back as well",
+            ),
+            Wrong(
+                "difference",
+                lambda: 1 - (1 - left(184)) ** 0.5,
+                "that is what is missing of the noise, not squared, and the sprite came back too",
+            ),
+            Wrong("zero", lambda: 0, "that would be a perfect guess; a sprite is in this one"),
+            Wrong(
+                "root",
+                lambda: (left(184) + (1 - (1 - left(184)) ** 0.5) ** 2) ** 0.5,
+                "that is the size of the mistake; the loss is a mean of squares",
+            ),
+            Wrong("std", lambda: left(184) ** 0.5, "that is the std of one of the parts"),
+        ),
+        tolerance=0.025,
+    ),
+    Question(
         "pixels-seen",
         "Five 3x3 convolutions, one after another. How many pixels of a large picture does one "
         "number at the end depend on?",
