@@ -4,9 +4,9 @@
         ...
 
 `python -m diffutils.stage.additions` trains every row with two seeds and writes the table, in about
-ten minutes of a core by itself. The runs are like the lesson's (`reference.guild`, batches of 32),
-a quarter as long. Two more tables stand in the file: the palette network beside the plain one by
-steps, and dropping the context, which needs sprites of several classes.
+twenty minutes of a core by itself. The runs are those of the lesson (`reference.guild`, batches of
+32, 1,600 steps), and others a quarter as long. Two more tables stand in the file: the palette
+network beside the plain one by steps, and dropping the context, which needs several classes.
 
 Of each trained network: the mean squared error of the noise on held-out sprites at all levels, at
 low ones and in the middle, and `right`, the share of pixels that the judge finds right in 128
@@ -28,15 +28,15 @@ from diffutils.pixels import to_float
 from diffutils.sampling import sample_ddim
 from diffutils.schedule import linear_schedule
 from diffutils.sprites import forge_sprites, judge
-from diffutils.stage.reference import BATCH_SIZE, guild
+from diffutils.stage.reference import BATCH_SIZE, STEPS, guild
 from diffutils.training import WARMUP_STEPS, bound_weights, fit, min_snr_weights
 from diffutils.unet import ContextUnet
 from diffutils.votes import PaletteUnet
 
 TABLE = Path(__file__).with_name("additions.json")
-STEPS, SEEDS, DRAWN = 400, (0, 1), 128
+LENGTHS, SEEDS, DRAWN = (STEPS // 4, STEPS), (0, 1), 128
 LEVELS = {"loss": range(20, 501, 20), "low": range(4, 41, 4), "middle": range(100, 301, 20)}
-STOPS = (50, 100, 200, 300, 400)  # the steps at which two networks are compared
+STOPS = (50, 100, 200, 400, 800, 1600)  # the steps at which two networks are compared
 SCHEDULE = linear_schedule()
 
 
@@ -95,13 +95,13 @@ CONTEXTS = {"dropped in one of ten": {}, "never dropped": {"changed": never_drop
 
 
 def train(
-    seed, x0, contexts=None, *, network=PaletteUnet, level_weights=bound_weights,
+    seed, x0, contexts=None, *, steps=STEPS, network=PaletteUnet, level_weights=bound_weights,
     changed=contextlib.nullcontext, averaged=True, look=lambda step, nn_model: None,
 ):  # fmt: skip
     """The network after a run with something changed; look(step, network so far) at each step."""
     torch.manual_seed(seed)
     with changed():
-        run = fit(network(schedule=SCHEDULE), x0, schedule=SCHEDULE, contexts=contexts, steps=STEPS,
+        run = fit(network(schedule=SCHEDULE), x0, schedule=SCHEDULE, contexts=contexts, steps=steps,
                   batch_size=BATCH_SIZE, seed=seed, level_weights=level_weights)  # fmt: skip
         for record in run:
             look(record.step, run.model)
@@ -124,11 +124,12 @@ def measure(nn_model, sprites):
 
 
 def switched_off(say=print):
-    """A row for each addition: its name, and what was measured with each seed."""
+    """A row for each addition: its name, and for each length what was measured with each seed."""
     x0, held_out = guild()
     rows = []
     for name, change in ROWS.items():
-        runs = [measure(train(seed, x0, **change), held_out[:64]) for seed in SEEDS]
+        runs = {str(steps): [measure(train(seed, x0, steps=steps, **change), held_out[:64])
+                             for seed in SEEDS] for steps in LENGTHS}  # fmt: skip
         rows.append({"off": name, "runs": runs})
         say(rows[-1])
     return rows
@@ -168,7 +169,7 @@ def with_contexts(say=print):
 
 @functools.cache
 def additions():
-    """The table: a dictionary with `command`, `steps`, `rows`, `networks` and `contexts`."""
+    """The table: a dictionary with `command`, `rows`, `networks` and `contexts`."""
     return json.loads(TABLE.read_text(encoding="utf-8"))
 
 
@@ -181,7 +182,7 @@ def main(arguments=None):
     parser.add_argument("--output", default=TABLE, metavar="FILE", type=Path)
     options = parser.parse_args(arguments)
     written = {
-        "command": "python -m diffutils.stage.additions", "steps": STEPS, "rows": switched_off(),
+        "command": "python -m diffutils.stage.additions", "rows": switched_off(),
         "networks": by_steps(), "contexts": with_contexts(),
     }  # fmt: skip
     options.output.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
