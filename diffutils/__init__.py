@@ -22,13 +22,12 @@ keep_freed()
 with interrupts_held():
     import torch  # noqa: F401
 
+from diffutils.descent import Trajectory, guess_noise
 from diffutils.ideal import IdealDenoiser
 from diffutils.noising import perturb_input, predict_x0
 from diffutils.sampling import (
-    Trajectory,
     denoise_add_noise,
     denoise_ddim,
-    guess_noise,
     sample_ddim,
     sample_ddpm,
 )
@@ -38,6 +37,7 @@ from diffutils.schedule import (
     linear_schedule,
     rescale_zero_terminal_snr,
 )
+from diffutils.solvers import sample_dpm, sample_heun
 from diffutils.training import fit
 from diffutils.unet import ContextUnet
 from diffutils.votes import PaletteUnet
@@ -62,5 +62,7 @@ __all__ = [
     "rescale_zero_terminal_snr",
     "sample_ddim",
     "sample_ddpm",
+    "sample_dpm",
+    "sample_heun",
     "save_weights",
 ]

@@ -6,6 +6,7 @@ that starts with the name of the function that was called.
 
 import math
 import os
+import warnings
 from collections.abc import Sequence
 from numbers import Integral, Real
 from reprlib import repr as short
@@ -314,6 +315,9 @@ def check_data(where, x0, contexts, n_context):
     if not (x0.abs() <= 1).all():
         raise ValueError(f"{where}: x0 reaches from {x0.min():.4g} to {x0.max():.4g}; "
                          "expected [-1, 1]")
+    if x0.min() >= 0 and x0.max() > 0.5:
+        warnings.warn(f"{where}: x0 reaches from {x0.min():.4g} to {x0.max():.4g}, as pictures in "
+                      "[0, 1] do; expected [-1, 1], black at -1: give x0 * 2 - 1", stacklevel=5)
     if contexts is not None:
         check_kind(where, "contexts", contexts, torch.Tensor)
         if not contexts.is_floating_point():
@@ -336,3 +340,19 @@ def unwrap(nn_model, compiled=True):
     while (inside := kinds.get(type(nn_model).__name__)) and hasattr(nn_model, inside):
         nn_model = getattr(nn_model, inside)
     return nn_model
+
+
+def check_mixture(where, c, count, n_context):
+    """Weights of classes, (count or 1, n_context) at least 0, as shares: rows that add up to 1."""
+    check_kind(where, "c", c, torch.Tensor)
+    check_floats(where, "c", c)
+    check_finite(where, "c", c)
+    if c.ndim != 2 or len(c) not in (1, count) or c.shape[1] != n_context:
+        raise ValueError(f"{where}: c has shape {tuple(c.shape)}; expected ({count}, {n_context}) "
+                         f"or (1, {n_context}), a weight for each class")
+    c = c.detach().double().cpu()
+    wrong = c[(c < 0).any(1) | (c.sum(1) <= 0)]
+    if len(wrong):
+        raise ValueError(f"{where}: c has the row {short(wrong[0].tolist())}; expected weights of "
+                         "classes, at least 0 and not all 0, or c=None for all sprites")
+    return c / c.sum(1, keepdim=True)

@@ -12,7 +12,7 @@ both minus white and in grey levels, over the pixels of that role alone, and s i
 noise on y. The average of all sprites with these shares comes apart in the same way.
 
 Its loss is the floor for pictures drawn by `forge_sprites`: a network that goes below it on sprites
-it never saw does not exist. Not measured here: the floor of one context.
+it never saw does not exist. Given weights of the classes, it is the floor of that mixture.
 """
 
 import torch
@@ -23,6 +23,7 @@ from diffutils.expect import (
     check_images,
     check_kind,
     check_levels,
+    check_mixture,
     check_times,
 )
 from diffutils.noising import check_signal
@@ -40,6 +41,8 @@ class GrammarDenoiser:
     schedule   a NoiseSchedule; t = i / timesteps is read back to the level i, 1..T
     split      which shapes the sprites have: "train", "held_out" or "all", as `forge_sprites`
     Classes are equally likely, then the shapes of a class, then the palettes of a shape.
+    `c` is a row of weights of the five classes, at least 0, (B, 5) or (1, 5): the law of that
+    mixture of classes, one-hot that of one; None is all, equally. Any other row is a ValueError.
     """
 
     def __init__(self, *, schedule, split="train"):
@@ -50,8 +53,6 @@ class GrammarDenoiser:
 
     def __call__(self, x, t, c=None):
         """The guess of the noise, like x. t: one number or (B,) equal ones, level i / timesteps."""
-        if c is not None:
-            raise ValueError("GrammarDenoiser: c is given; it knows of no contexts")
         check_sprites("GrammarDenoiser", x)
         t = check_times("GrammarDenoiser", t, x).cpu().double()
         if not (t == t[0]).all():
@@ -59,24 +60,34 @@ class GrammarDenoiser:
         i = int((t[0] * self.schedule.timesteps).round())
         check_levels("GrammarDenoiser", "t", i, x, self.schedule.timesteps, lowest=1)
         alpha_bar = self.schedule.alpha_bar[i]
-        x0 = self.guess_x0(x, i).double()
+        x0 = self.guess("GrammarDenoiser", x, i, c).double()
         eps = (x.double() - alpha_bar.sqrt() * x0) / (1 - alpha_bar).sqrt()
         return eps.to(x.dtype)
 
-    def guess_x0(self, x, i):
+    def guess_x0(self, x, i, c=None):
         """The average of all legal sprites, each weighted by its share, like x."""
         check_sprites("guess_x0", x)
         check_count("guess_x0", "i", i, highest=self.schedule.timesteps)
-        check_signal("guess_x0", torch.tensor(i), self.schedule, x)
-        alpha_bar = self.schedule.alpha_bar[i]
-        return torch.cat([self.average(some, alpha_bar) for some in x.split(CHUNK)])
+        return self.guess("guess_x0", x, i, c)
 
-    def average(self, x, alpha_bar):
-        """What `guess_x0` returns, for a few pictures x in which a share alpha_bar is left."""
+    def guess(self, where, x, i, c):
+        """`guess_x0`, asked for by the function `where`."""
+        check_signal(where, torch.tensor(i), self.schedule, x)
+        alpha_bar, even = self.schedule.alpha_bar[i], torch.ones(1, len(self.classes))
+        shares = check_mixture(where, even if c is None else c, len(x), len(self.classes))
+        pairs = zip(x.split(CHUNK), shares.expand(len(x), -1).split(CHUNK), strict=True)
+        return torch.cat([self.average(some, alpha_bar, share) for some, share in pairs])
+
+    def average(self, x, alpha_bar, of_class):
+        """What `guess_x0` returns, for a few pictures x in which a share alpha_bar is left.
+
+        of_class   (B, 5) the share of each class before x was seen
+        """
         y = HALF_RANGE * (x.double().flatten(2) / alpha_bar.sqrt() - 1)  # (B, 3, 256)
         y = y.permute(2, 1, 0).float().contiguous()  # (256, 3, B)
         variance = float(HALF_RANGE**2 * (1 - alpha_bar) / alpha_bar)
-        belief = torch.cat([part.log_belief(y, variance) for part in self.classes])  # (S, B)
+        beliefs = zip(self.classes, of_class.float().log().T, strict=True)
+        belief = torch.cat([part.log_belief(y, variance) + share for part, share in beliefs])
         shares = torch.softmax(belief, dim=0).split([len(part.prior) for part in self.classes])
         parts = zip(self.classes, shares, strict=True)
         mean = sum(part.average(y, variance, share) for part, share in parts)  # (256, 3, B)
@@ -93,14 +104,14 @@ def check_sprites(where, x):
 class ClassPieces:
     """One class: the pieces whose palettes are free, the pixels whose colours are fixed.
 
-    prior   (S,) logarithm of each shape's probability
+    prior   (S,) logarithm of each shape's probability within the class
     """
 
     def __init__(self, name, split):
         table = forge.class_table(name)
         held_out = torch.from_numpy(table.held_out)
         in_split = {"all": held_out | True, "train": ~held_out, "held_out": held_out}[split]
-        self.prior = (in_split / in_split.sum() / len(forge.CLASSES)).log()
+        self.prior = (in_split / in_split.sum()).log()
         bands, roles = class_readers(name)
         self.pieces = [FixedPiece(band) for band in bands] + [RolePiece(role) for role in roles]
 

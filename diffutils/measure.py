@@ -6,6 +6,7 @@ floats in [-1, 1]. Whether a sprite is a legal one is the judge's business, not 
 
 import torch
 
+from diffutils.descent import ask, check_context
 from diffutils.expect import (
     as_array,
     check_callable,
@@ -17,7 +18,6 @@ from diffutils.expect import (
     check_same_place,
 )
 from diffutils.noising import perturb_input
-from diffutils.sampling import ask, check_context
 from diffutils.schedule import check_schedule
 
 

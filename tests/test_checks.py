@@ -647,6 +647,7 @@ KNOWN = {
     "half-way-level": next(i for i in range(501) if alpha_bar(i) <= 0.5), "std-of-two-noises": 0.5,
     "convolution-weights": 1792, "untrained-loss": 1, "guidance-in-paper-terms": 2,
     "ddim-speedup": 20, "bits-of-1024": 10, "pixels-seen": 121, "scale-and-shift": 3.5,
+    "odds-of-two-votes": 2.718281828**2,
 }  # fmt: skip
 WRONG = [(question, wrong) for question in numbers.QUESTIONS for wrong in question.wrong]
 

@@ -12,6 +12,7 @@ from diffutils.sprites import load_sprites
 from diffutils.stage import checks
 from diffutils.stage.figures import (
     plot_bars,
+    plot_dots,
     plot_histogram,
     plot_lines,
     plot_schedules,
@@ -50,6 +51,8 @@ SHOWN = {
     "schedules": lambda text: plot_schedules({text: linear_schedule(3)}, title=text),
     "histogram": lambda text: plot_histogram({text: [1.0, 2.0]}, x_label=text, title=text),
     "bars": lambda text: plot_bars({text: {text: (1, 0.5)}}, x_label=text, title=text),
+    "dots": lambda text: plot_dots({text: {text: (1, 0.5)}}, x_label=text, limits=(0, 2),
+                                   title=text, marks={text: 1.5}),
     "player": lambda text: play({text: IMAGE[None], "b" + text: IMAGE[None]}, [text], title=text),
     "player's twin": lambda text: play(IMAGE[None], text=text),
     "controls": lambda text: scrub(lambda a: show_sprites(IMAGE, text=text), a=[text, "b"]),

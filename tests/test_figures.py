@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure as Canvas
 from PIL import Image
 
 from diffutils import cosine_schedule, linear_schedule
@@ -21,13 +22,16 @@ from diffutils.stage.figures import (
     IDEAL,
     NETWORK,
     NOISE,
+    SHARP,
     SIGNAL,
     STYLE,
     Figure,
     amount,
+    count_in_tens,
     darker,
     number,
     plot_bars,
+    plot_dots,
     plot_histogram,
     plot_lines,
     plot_schedules,
@@ -42,6 +46,11 @@ from diffutils.stage.figures import (
 
 def pixels(figure):
     return np.asarray(Image.open(io.BytesIO(figure.png)).convert("RGB"))
+
+
+def enlarged(image, scale):
+    """Each pixel a square of this many pixels of the page."""
+    return image.repeat(SHARP * scale, 0).repeat(SHARP * scale, 1)
 
 
 def sprites(n, seed=0):
@@ -64,8 +73,7 @@ def contains(picture, patch):
 
 def test_sprites_are_crisp_at_an_integer_scale():
     image = sprites(1)
-    big = image[0].repeat(5, 0).repeat(5, 1)
-    assert contains(pixels(show_sprites(image, scale=5)), big)
+    assert contains(pixels(show_sprites(image, scale=5)), enlarged(image[0], 5))
 
 
 def test_floats_and_bytes_give_the_same_picture():
@@ -93,7 +101,7 @@ def test_rows_show_every_cell_and_leave_gaps_white():
     figure = show_rows([[a, None, b]], ["both"], ["first", "", "second"], scale=4)
     picture = pixels(figure)
     for image in (a, b):
-        assert contains(picture, image.repeat(4, 0).repeat(4, 1))
+        assert contains(picture, enlarged(image, 4))
     assert figure.text == "both: first, second."
 
 
@@ -169,7 +177,7 @@ def test_a_plot_keeps_its_colours_exactly_and_stays_small():
     for colour in (*colours.values(), "#FFFFFF"):
         wanted = [int(colour[k : k + 2], 16) for k in (1, 3, 5)]
         assert (picture == wanted).all(-1).sum() > 300
-    assert len(figure.png) < 30_000
+    assert len(figure.png) < 40_000
 
 
 def drawn_in(figure, colour):
@@ -194,6 +202,26 @@ def bend(figure):
     """How far, in pixels, the middle of a curve lies from the line through its ends."""
     x, y = rows_of(figure, IDEAL)
     return abs(y[len(x) // 2] - np.interp(x[len(x) // 2], x[[5, -5]], y[[5, -5]]))
+
+
+def test_pictures_are_twice_as_fine_as_the_page():
+    for figure in (plain_curve([0, 1], [0, 1]), show_sprites(sprites(3), scale=3)):
+        height, width = pixels(figure).shape[:2]
+        assert figure.size == (width // 2, height // 2)
+        assert f'width="{width // 2}"' in figure._repr_mimebundle_()["text/html"]
+
+
+@pytest.mark.parametrize(("high", "wanted"), [
+    (1000, ["0.1", "1", "10", "100", "1000"]),
+    (4, ["0.1", "0.2", "0.5", "1", "2", "5"]),
+])
+def test_a_logarithmic_axis_has_plain_numbers(high, wanted):
+    axes = Canvas().subplots()
+    axes.set(yscale="log", ylim=(0.1, high))
+    count_in_tens(axes.yaxis)
+    told = [label.get_text() for label in axes.yaxis.get_ticklabels(which="both")]
+    assert [text for text in told if text in wanted] == wanted
+    assert not any("10^" in text for text in told)
 
 
 def test_a_power_law_is_a_straight_line_on_logarithmic_axes_alone():
@@ -274,6 +302,30 @@ def test_the_twin_of_bars_rounds_as_the_error_does():
 def test_bars_stand_in_panels():
     bars = {"distance": {"with": (4, 1), "without": 2}, "variety": {"with": 1, "without": 0.5}}
     assert plot_bars(bars).text == "distance: with 4 ± 1, without 2. variety: with 1, without 0.50."
+
+
+def dots(**rows):
+    return plot_dots(rows, x_label="percent", limits=(80, 110), colours={"with": IDEAL})
+
+
+def test_dots_are_told_row_by_row_and_keep_their_colours():
+    row = {"with": (98.4, 1.23), "without": (90.0, 1.0)}
+    figure = dots(variety=row, colour={"with": (95.0, 2.0), "without": (88.0, 2.0)})
+    assert figure.text == (
+        "percent. variety: with 98 ± 1.2, without 90 ± 1.0. colour: with 95 ± 2.0, without 88 ± 2.0"
+        "."
+    )
+    full = np.array([int(IDEAL[k : k + 2], 16) for k in (1, 3, 5)], np.uint8)
+    assert contains(pixels(figure), np.broadcast_to(full, (6, 6, 3)))
+
+
+def test_rows_of_dots_with_other_names_are_refused():
+    with pytest.raises(ValueError, match="dots holds rows without names, or with different ones"):
+        dots(variety={"with": (98, 1)}, colour={"without": (88, 1)})
+    with pytest.raises(ValueError, match="dots holds rows without names"):
+        dots()
+    with pytest.raises(ValueError, match=r"plot_dots: limits is \(3, 1\)"):
+        plot_dots({"r": {"a": (2, 1)}}, x_label="x", limits=(3, 1))
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from diffutils import measure, training, weights
+from diffutils.descent import guess_noise
 from diffutils.grammar import GrammarDenoiser
 from diffutils.ideal import IdealDenoiser
 from diffutils.noising import perturb_input, predict_x0
@@ -28,7 +29,6 @@ from diffutils.pixels import to_float, to_uint8
 from diffutils.sampling import (
     denoise_add_noise,
     denoise_ddim,
-    guess_noise,
     sample_ddim,
     sample_ddpm,
 )
@@ -44,6 +44,7 @@ from diffutils.stage import reference
 from diffutils.stage.figures import (
     Figure,
     plot_bars,
+    plot_dots,
     plot_histogram,
     plot_lines,
     plot_schedules,
@@ -344,6 +345,8 @@ CALLS = [
          {"a": "#112233"}, "limit": 4.0} | LOOK, is_figure, 40),
     Call(plot_bars, {"bars": {"a": (1.0, 0.2), "b": 2.0}, "x_label": "x", "colours":
          {"a": "#112233"}, "digits": 2} | LOOK, is_figure, 60),
+    Call(plot_dots, {"dots": {"r": {"a": (1.0, 0.2), "b": (2.0, 0.1)}}, "x_label": "x", "limits":
+         (0.0, 3.0), "colours": {"a": "#112233"}, "marks": {"m": 2.0}} | LOOK, is_figure, 40),
     Call(play, {"frames": X[:, None], "labels": list("abc"), "columns": 1, "scale": 2, "still": 1}
          | LOOK, of_kind(Player)),
 ]  # fmt: skip

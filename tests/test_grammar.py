@@ -33,8 +33,8 @@ def small():
 
 @pytest.fixture(scope="module")
 def listed():
-    """(every sprite of the eight shapes, its probability)."""
-    images, chances = [], []
+    """(every sprite of the eight shapes, its probability, up to a constant, and its class)."""
+    images, chances, classes = [], [], []
     for name, shapes in FEW.items():
         table = class_table(name)
         for shape in shapes:
@@ -42,22 +42,49 @@ def listed():
             factors = class_factors(table, np.full(count, shape), np.arange(count))
             images.append(to_float(render(factors)))
             chances.append(torch.full((count,), 1 / count, dtype=torch.float64))
-    return torch.cat(images), torch.cat(chances)
+            classes.append(torch.full((count,), CLASSES.index(name)))
+    return torch.cat(images), torch.cat(chances), torch.cat(classes)
 
 
-@pytest.mark.parametrize("i", [100, 300, 430, 500])
-def test_its_guess_is_the_average_over_the_written_list(small, listed, i, generator):
-    sprites, chances = listed
-    x0 = sprites[torch.randint(len(sprites), (6,), generator=generator)]
-    x_t = perturb_input(x0, i, torch.randn(x0.shape, generator=generator), schedule=SCHEDULE)
+def slow_average(x_t, i, sprites, chances):
+    """(B, 3, 16, 16) the average over the written list, each sprite by Bayes' rule."""
     alpha_bar = SCHEDULE.alpha_bar[i]
     apart = torch.stack([((x - alpha_bar.sqrt() * sprites.double()) ** 2).flatten(1).sum(1)
                          for x in x_t.double()])
     shares = torch.softmax(chances.log() - apart / (2 * (1 - alpha_bar)), dim=1)
-    expected = torch.einsum("bn,nchw->bchw", shares, sprites.double()).float()
+    return torch.einsum("bn,nchw->bchw", shares, sprites.double()).float()
+
+
+@pytest.mark.parametrize("i", [100, 300, 430, 500])
+def test_its_guess_is_the_average_over_the_written_list(small, listed, i, generator):
+    sprites, chances, _ = listed
+    x0 = sprites[torch.randint(len(sprites), (6,), generator=generator)]
+    x_t = perturb_input(x0, i, torch.randn(x0.shape, generator=generator), schedule=SCHEDULE)
     guess = small.guess_x0(x_t, i)
     assert torch.isfinite(guess).all()
-    assert_close(guess, expected, rtol=0, atol=2e-3)
+    assert_close(guess, slow_average(x_t, i, sprites, chances), rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize("i", [470, 500])
+@pytest.mark.parametrize("weights", [
+    {"hero": 1}, {"food": 2.5}, {"hero": 1, "food": 0.6}, {"hero": 1, "food": 1, "spell": 8},
+])
+def test_given_classes_its_guess_is_the_average_over_those(small, listed, i, weights, generator):
+    sprites, chances, classes = listed
+    c = torch.tensor([[float(weights.get(name, 0)) for name in CLASSES]])
+    x0 = sprites[torch.randint(len(sprites), (6,), generator=generator)]
+    x_t = perturb_input(x0, i, torch.randn(x0.shape, generator=generator), schedule=SCHEDULE)
+    expected = slow_average(x_t, i, sprites, chances * c[0, classes])
+    assert_close(small.guess_x0(x_t, i, c), expected, rtol=0, atol=2e-3)
+    assert (small.guess_x0(x_t, i) - expected).abs().max() > 0.02  # and it makes a difference
+
+
+def test_each_picture_may_have_classes_of_its_own(small, listed, generator):
+    x_t = torch.randn(20, 3, 16, 16, generator=generator)
+    c = torch.eye(5)[[0, 2] * 10]  # two chunks
+    both = small(x_t, 0.9, c)
+    for k in (0, 1, 18, 19):
+        assert_close(both[k : k + 1], small(x_t[k : k + 1], 0.9, c[k : k + 1]), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("split", ["train", "held_out"])
@@ -94,7 +121,9 @@ def test_the_loss_is_lower_where_the_sprites_come_from_the_split_it_knows(genera
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda ideal, x: ideal(x, 0.5, torch.ones(2, 5)), "c is given"),
+        (lambda ideal, x: ideal(x, 0.5, torch.ones(2, 4)), r"c has shape \(2, 4\)"),
+        (lambda ideal, x: ideal(x, 0.5, torch.zeros(2, 5)), "c has the row .*not all 0"),
+        (lambda ideal, x: ideal(x, 0.5, -torch.eye(5)[:2]), "c has the row .*at least 0"),
         (lambda ideal, x: ideal(x, torch.tensor([0.5, 0.2])), "t has several levels"),
         (lambda ideal, x: ideal(x, 0.0), "t has level 0"),
         (lambda ideal, x: ideal(x[:, :, :8], 0.5), r"expected \(B, 3, 16, 16\)"),

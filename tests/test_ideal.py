@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from diffutils import IdealDenoiser, linear_schedule, perturb_input
+from diffutils import IdealDenoiser, linear_schedule, perturb_input, sample_ddim
 from diffutils.ideal import ROWS
 
 SCHEDULE = linear_schedule()
@@ -113,3 +113,54 @@ def test_bad_data_sets_are_named(sprites):
         IdealDenoiser(sprites, schedule=500)
     with pytest.raises(ValueError, match="c is given"):
         IdealDenoiser(sprites, schedule=SCHEDULE)(sprites, torch.tensor(1.0), torch.zeros(12, 5))
+
+
+UNSURE = torch.tensor([[1, 0, 0], [0.5, 0.5, 0], [0, 1, 0], [0, 0.25, 0.75]])  # p(class | sprite)
+
+
+@pytest.mark.parametrize("c", [[1.0, 0, 0], [0, 2.0, 0], [1.0, 0, 0.6], [1.0, 1.0, 1.0]])
+def test_shares_in_a_mixture_of_classes_equal_the_slow_loop(sprites, generator, c):
+    some, i = sprites[:4], 480
+    ideal = IdealDenoiser(some, schedule=SCHEDULE, contexts=UNSURE)
+    x = torch.randn(1, *some.shape[1:], generator=generator)
+    alpha_bar = float(SCHEDULE.alpha_bar[i])
+    chances = []
+    for n, sprite in enumerate(some.double()):
+        prior = sum(c[k] / sum(c) * float(UNSURE[n, k] / UNSURE[:, k].sum()) for k in range(3))
+        apart = float(((x[0] - alpha_bar**0.5 * sprite) ** 2).sum())
+        chances.append(prior * math.exp(-apart / (2 * (1 - alpha_bar))))
+    wanted = torch.tensor(chances, dtype=torch.float64) / sum(chances)
+    shares = ideal.shares(x, i, torch.tensor([c]))
+    assert_close(shares[0], wanted)
+    guess = (wanted[:, None] * some.double().flatten(1)).sum(0).reshape(x.shape).to(x)
+    assert_close(ideal.guess_x0(x, i, torch.tensor([c])), guess)
+    eps = ideal(x, torch.tensor(i / 500), torch.tensor([c]))
+    assert_close(alpha_bar**0.5 * guess + (1 - alpha_bar) ** 0.5 * eps, x)
+
+
+def test_sampled_with_a_class_the_ideal_returns_sprites_of_that_class(sprites):
+    ideal = IdealDenoiser(sprites[:4], schedule=SCHEDULE, contexts=UNSURE)
+    samples, _ = sample_ddim(
+        12, n=20, nn_model=ideal, schedule=SCHEDULE, height=8, context=torch.eye(3)[2:],
+        generator=torch.Generator().manual_seed(0), progress=False,
+    )  # fmt: skip
+    assert_close(samples, sprites[3:4].expand(12, -1, -1, -1), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize(("c", "message"), [
+    (torch.zeros(1, 3), "c has the row .*not all 0"),
+    (torch.tensor([[1.0, -1, 1]]), "c has the row .*at least 0"),
+    (torch.ones(1, 4), r"c has shape \(1, 4\)"),
+    (torch.ones(2, 3), r"c has shape \(2, 3\); expected \(1, 3\)"),
+    (torch.tensor([[0.0, 0, 1]]), "c asks for a class that no sprite has"),
+])
+def test_contexts_that_are_no_mixture_are_named(sprites, c, message):
+    ideal = IdealDenoiser(sprites[:2], schedule=SCHEDULE, contexts=UNSURE[:2])
+    with pytest.raises(ValueError, match=message):
+        ideal(sprites[:1], torch.tensor(1.0), c)
+
+
+@pytest.mark.parametrize("contexts", [UNSURE[:3], UNSURE / 2, -UNSURE, UNSURE[:, 0]])
+def test_probabilities_of_classes_that_are_none_are_named(sprites, contexts):
+    with pytest.raises(ValueError, match="IdealDenoiser: contexts h"):
+        IdealDenoiser(sprites[:4], schedule=SCHEDULE, contexts=contexts)

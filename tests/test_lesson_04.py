@@ -81,11 +81,13 @@ def test_the_four_reasons_for_a_floor_are_answered_by_what_was_measured():
 
 def test_the_table_has_a_row_for_each_switch_and_two_runs_in_each():
     table = additions.additions()
-    assert table["steps"] == additions.STEPS and table["command"].endswith("stage.additions")
+    assert table["command"].endswith("stage.additions")
     assert [row["off"] for row in table["rows"]] == list(additions.ROWS)
     for row in table["rows"]:
-        assert len(row["runs"]) == len(additions.SEEDS)
-        assert all(set(one) == {*additions.LEVELS, "right"} for one in row["runs"])
+        assert list(row["runs"]) == [str(steps) for steps in additions.LENGTHS]
+        for runs in row["runs"].values():
+            assert len(runs) == len(additions.SEEDS)
+            assert all(set(one) == {*additions.LEVELS, "right"} for one in runs)
     assert set(table["networks"]["right"]) == set(additions.NETWORKS)
     assert set(table["contexts"]) == set(additions.CONTEXTS)
 
@@ -105,10 +107,9 @@ class Small(torch.nn.Module):
 
 
 @pytest.fixture
-def small(monkeypatch):
-    """Runs of 200 steps of the small network on a few sprites."""
-    monkeypatch.setattr(additions, "STEPS", 200)
-    return {"network": Small}, torch.rand(8, 3, 8, 8) * 2 - 1
+def small():
+    """What a run of 200 steps of the small network needs, and a few sprites."""
+    return {"network": Small, "steps": 200}, torch.rand(8, 3, 8, 8) * 2 - 1
 
 
 def rates_of(small, monkeypatch, name):
@@ -213,9 +214,9 @@ ANSWERS = {  # as a student may give them, and the name of the mistake; None: ri
         0.25: "sprite-alone", 0.543: "turned-to-half",
     },
     "times-seen": {
-        192: None, 240: "steps", 12: "one-a-step", 3840: "all-together", 15: "steps-by-batch",
-        300: "fraction-upside-down", 320: "batch-by-heroes", 4800: "steps-by-heroes",
-        0.8: "share-of-a-step", 2.4: "guild",
+        288: None, 360: "steps", 18: "one-a-step", 5760: "all-together", 22.5: "steps-by-batch",
+        450: "fraction-upside-down", 320: "batch-by-heroes", 7200: "steps-by-heroes",
+        0.8: "share-of-a-step", 3.6: "guild",
     },
     "grey-of-a-loss": {
         14.4: None, 14.43: None, 1.02: "root-missing", 9.02: "noise-for-sprite",

@@ -15,10 +15,12 @@ FLOORS = {  # ground < sprites < subject < stage < doors; in a wing each module 
     "commands": 0, "expect": 0, "interrupts": 0, "memory": 0, "pixels": 0.5,
     "sprites": 1,
     "schedule": 2, "noising": 3, "unet": 4, "votes": 5, "ideal": 4, "grammar": 4,
-    "sampling": 5, "files": 5, "checkpoints": 5.5, "weights": 6, "training": 6, "measure": 6,
+    "descent": 4, "sampling": 5, "solvers": 5.5, "files": 5, "checkpoints": 5.5, "weights": 6,
+    "training": 6, "measure": 6,
     "stage.desk": 7, "stage.reference": 7, "stage.checks": 7, "stage.figures": 7.5,
-    "stage.order": 7.5,
-    "stage.player": 8, "stage.diagrams": 8, "stage.widgets": 8, "stage.lesson": 8,
+    "stage.order": 7.5, "stage.additions": 7.5,
+    "stage.player": 8, "stage.compared": 8, "stage.diagrams": 8, "stage.widgets": 8,
+    "stage.lesson": 8,
     "train": 9, "__main__": 9,
 }  # fmt: skip
 SUBJECT = {name for name, floor in FLOORS.items() if 2 <= floor <= 6}
@@ -77,7 +79,7 @@ def test_the_subject_is_as_small_as_the_readme_says():
     lines = sum(len((ROOT / "diffutils" / f"{name}.py").read_text().splitlines())
                 for name in SUBJECT)
     said = re.search(r"The subject has ([0-9,]+) lines", (ROOT / "README.md").read_text())
-    assert said and int(said[1].replace(",", "")) == lines <= 1900, lines
+    assert said and int(said[1].replace(",", "")) == lines <= 2400, lines
 
 
 def test_import_diffutils_loads_no_plotting_and_no_widgets_from_any_folder(tmp_path):

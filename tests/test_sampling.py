@@ -16,7 +16,7 @@ from diffutils import (
     sample_ddim,
     sample_ddpm,
 )
-from diffutils.sampling import ddim_levels
+from diffutils.descent import even_levels
 
 SCHEDULE = linear_schedule()
 DIVISORS = [n for n in range(1, 501) if 500 % n == 0]
@@ -151,7 +151,7 @@ def test_the_sampler_takes_the_steps_of_denoise_ddim(generator):
 
 def test_any_n_visits_decreasing_levels_once_each_and_ends_at_0():
     for n in range(1, 501):
-        levels = ddim_levels(n, 500)
+        levels = even_levels("sample_ddim", n, 500)
         assert levels[0] == 500 and levels[-1] == 0
         assert len(set(levels)) == n + 1 and levels == sorted(levels, reverse=True)
 

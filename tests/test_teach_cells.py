@@ -13,16 +13,17 @@ from torch.testing import assert_close
 
 import diffutils
 from diffutils import (
+    ContextUnet,
     IdealDenoiser,
     NoiseSchedule,
     denoise_add_noise,
-    guess_noise,
     linear_schedule,
     perturb_input,
     predict_x0,
 )
-from diffutils.pixels import fold, to_float
+from diffutils.pixels import to_float
 from diffutils.sprites import bob, forge_sprites
+from diffutils.stage.checks.choices import answers
 from diffutils.votes import PaletteUnet
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
@@ -133,35 +134,19 @@ def a_window_slides(cell):
     assert cell()["answer"][0, 0].tolist() == [wanted, wanted]
 
 
-@compares("03", "numbered = torch.arange")
-def the_fold(cell):
+@compares("03", "answers.view(1, 1, 5, 5)")
+def two_windows_by_hand(cell):
     names = cell()
-    assert_close(names["folded"][0].permute(1, 2, 0), fold(names["numbered"])[0, ..., 0])
-
-
-@compares("03", "def keep(name)")
-def hooks_write_down_and_change_nothing(cell):
-    nn_model, x, t = small_network(), torch.randn(2, 3, 16, 16), torch.tensor([0.3])
-    before = nn_model(x, t)
-    names = cell(nn_model=nn_model)
-    assert torch.equal(nn_model(x, t), before)
-    assert set(names["maps"]) == {name for name, _ in nn_model.named_children()}
-    glimpse = nn_model.glance(x.flatten(1))
-    assert torch.equal(names["maps"]["glance"], glimpse)
-    assert torch.equal(names["maps"]["embed"], nn_model.embed(t, torch.zeros(1, 5), glimpse))
-
-
-@compares("03", "def readable")
-def what_can_be_read(cell):
-    (x0, classes), maps, seen = some_sprites(700), {}, [0]
-
-    def guess_x0(nn_model, some, level):
-        maps["middle"] = classes[sum(seen) :][: len(some), :, None, None]
-        seen.append(len(some))
-
-    names = cell(x0=x0, classes=classes, noises=torch.randn_like(x0), schedule=SCHEDULE, maps=maps,
-                 guess_x0=guess_x0, nn_model=None)  # fmt: skip
-    assert names["from_maps"] == 1 and names["readable"](torch.zeros(700, 2)) < 0.5
+    first, second, picture = (names[k][0, 0] for k in ("first", "second", "dots"))
+    for k, answer in enumerate(names["answers"].flatten()):  # of the last stack, with silu
+        row, column = divmod(k, 5)
+        picture = torch.zeros(5, 5)
+        picture[row, column] = 1
+        seen = torch.stack([
+            torch.stack([(picture[r : r + 3, c : c + 3] * first).sum() for c in range(3)])
+            for r in range(3)
+        ])  # fmt: skip
+        assert_close(answer, (seen * seen.sigmoid() * second).sum())
 
 
 @compares("03", "def layers_to_cross")
@@ -169,56 +154,38 @@ def one_pixel_a_layer(cell):
     assert [cell()["layers_to_cross"](size) for size in (2, 5, 16)] == [1, 4, 15]
 
 
-@compares("03", "def influence")
-def the_influence_of_an_echo(cell):
-    x0, _ = some_sprites(64)
-    names = cell(nn_model=lambda x, t: x, maps={}, schedule=SCHEDULE, x0=x0, noises=x0)
-    found = names["influence"]("guess", 250)
-    mix = torch.randn(3, generator=torch.Generator().manual_seed(1))
-    slope = predict_x0(ONES, 250, ONES, schedule=SCHEDULE)[0, 0, 0, 0]
-    assert_close(found[8, 8], slope * mix.norm())
-    assert found.count_nonzero() == 1
+def stirred_plain():
+    """An untrained plain network whose answers depend on all of its input."""
+    torch.manual_seed(1)
+    nn_model = ContextUnet(channels=16, hidden=32).eval()
+    with torch.no_grad():
+        for parameter in nn_model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return nn_model
 
 
-@compares("03", "def remember(layer")
-def the_cuts(cell):
-    nn_model = small_network()
-    names = cell(nn_model=nn_model)
-    names["remember"](None, (2 * ONES,))
-    assert torch.equal(names["CUTS"]["no skip"][1](None, None, 5 * ONES), 3 * ONES)
-    assert torch.equal(names["CUTS"]["no deep road"][1](None, None, ONES), 0 * ONES)
-    parts = [part for part, _ in names["CUTS"].values()]
-    assert parts == [nn_model.grow, nn_model.grow, nn_model.glance]
+@compares("03", "def forward(network")
+def the_network_in_full(cell):
+    nn_model, x = stirred_plain(), torch.randn(2, 3, 16, 16)
+    forward = cell(nn_model=nn_model, x_t=x, device="cpu")["forward"]
+    with torch.no_grad():
+        for t, c in ((torch.tensor([0.1, 0.9]), torch.eye(5)[:2]), (torch.tensor([0.5]), None)):
+            given = torch.zeros(1, 5) if c is None else c
+            assert_close(forward(nn_model, x, t, given), nn_model(x, t, c))
+        for scissors in ({"skip": 0}, {"below": 0}):
+            cut = forward(nn_model, x, torch.tensor([0.3]), torch.zeros(1, 5), **scissors)
+            assert_close(cut, answers(nn_model, x, 150, **scissors))  # cut by hooks
 
 
-@compares("03", "by_hand = x")
+@compares("03", "def block_by_hand")
 def a_block_by_hand(cell):
-    nn_model = small_network()
-    maps = {"up": torch.zeros(1, 16, 8, 8)}
-    names = cell(nn_model=nn_model, maps=maps, x_t=torch.randn(1, 3, 16, 16))
-    assert_close(names["by_hand"], nn_model.up(names["x"], names["e"]))
-
-
-@compares("03", "pixel_says =")
-def a_vote_on_two_colours(cell):
-    names, nn_model = cell(schedule=SCHEDULE), PaletteUnet()
-    nn_model.learn_palette(torch.tensor([[-1.0, 0, 0], [1.0, 0, 0]]))
-    x, votes = torch.zeros(1, 1, 1, 4, 3), torch.zeros(4, 128)
-    x[..., 0], votes[:, 0], votes[:, -1] = 0.3, 2.0, -1e4  # two votes for black, no other colour
-    alpha_bar = SCHEDULE.alpha_bar[250].float().view(1, 1, 1, 1, 1)
-    noise = nn_model.noise_from(x, torch.zeros_like(x), votes, alpha_bar)
-    x0 = (x - (1 - alpha_bar).sqrt() * noise) / alpha_bar.sqrt()
-    wanted = (names["shares"] @ names["colours"]).float()
-    assert_close(x0[0, 0, 0, :, 0], wanted.expand(4), rtol=0, atol=1e-5)
-
-
-@compares("03", "batch_norm, group_norm")
-def company_and_size(cell):
-    x0, _ = some_sprites(64)
-    names = cell(x0=x0, noises=torch.randn_like(x0), schedule=SCHEDULE, nn_model=small_network())
-    one = torch.nn.functional.group_norm(names["crowd"][:1], 1)
-    assert_close(names["group_norm"](names["crowd"])[:1], one)
-    assert names["sizes"] == {size: (1, 3, size, size) for size in (8, 24, 32)}
+    nn_model = ContextUnet(schedule=SCHEDULE).eval()
+    for block in (nn_model.up1, nn_model.up2):
+        torch.nn.init.normal_(block.conv2.weight, std=0.1)
+    given = {"nn_model": nn_model, "device": "cpu", "anything": torch.zeros(1, 5)}
+    names = cell(t=torch.tensor([0.3]), **given)
+    x = torch.randn(2, 192, 4, 4)
+    assert_close(names["block_by_hand"](nn_model.up2, x, names["e"]), nn_model.up2(x, names["e"]))
 
 
 @compares("04", "noise, guess = 0.7, 0.4")
@@ -293,9 +260,7 @@ def the_share_of_the_last_noise(cell):
 
 @compares("05", "def sample_ddpm")
 def the_original_sampler(cell):
-    names = run("05", "timesteps, height = 500, 16", schedule=SCHEDULE)
-    kept = {k: names[k] for k in ("timesteps", "height", "denoise_add_noise", "schedule")}
-    sampler = cell(nn_model=lambda x, t: t * x, **kept)["sample_ddpm"]
+    sampler = cell(nn_model=lambda x, t: t * x, schedule=SCHEDULE)["sample_ddpm"]
     torch.manual_seed(7)
     theirs = sampler(2, "cpu")
     torch.manual_seed(7)
@@ -304,38 +269,14 @@ def the_original_sampler(cell):
     assert torch.equal(theirs, ours)
 
 
-@compares("05", "fog = sprites.mean")
-def belief_before_a_fog(cell):
-    sprites, _ = some_sprites(30)
-    ideal = IdealDenoiser(sprites, schedule=SCHEDULE)
-    names = cell(sprites=sprites, schedule=SCHEDULE, ideal=ideal)
-    signal, variance = SCHEDULE.alpha_bar[400].sqrt(), 1 - SCHEDULE.alpha_bar[400]
-    x_t = signal * names["fog"].double()
-    distance = ((x_t - signal * sprites.double()) ** 2).sum((1, 2, 3))
-    shares = torch.softmax(-distance / (2 * variance), dim=0)
-    assert names["believed"][0] == pytest.approx(float(shares @ names["away"]), abs=1e-6)
-
-
 @compares("05", "def error_of_bob")
 def the_last_step(cell):
+    errors = cell(schedule=SCHEDULE, device="cpu")["errors"]
     x_bob = to_float(bob()[None])
-    errors = cell(schedule=SCHEDULE, x_bob=x_bob)["errors"]
     only_bob = IdealDenoiser(x_bob, schedule=SCHEDULE)
     samples, _ = diffutils.sample_ddpm(16, nn_model=only_bob, schedule=SCHEDULE, progress=False)
     assert errors[False] == pytest.approx(float((samples - x_bob).square().mean().sqrt()), abs=1e-5)
     assert errors[True] == pytest.approx(float(SCHEDULE.beta[1].sqrt()), rel=0.05)
-
-
-@compares("05", "def coarser")
-def fewer_and_longer_steps(cell):
-    nn_model = small_network()
-    short, ask = cell(schedule=SCHEDULE, nn_model=nn_model)["coarser"](25)
-    levels = list(range(0, 501, 20))
-    assert_close(short.alpha_bar, SCHEDULE.alpha_bar[levels])
-    x = torch.randn(2, 3, 16, 16)
-    for k in (1, 12, 25):
-        wanted = guess_noise(nn_model, x, levels[k], schedule=SCHEDULE)
-        assert_close(guess_noise(ask, x, k, schedule=short), wanted)
 
 
 @pytest.mark.parametrize(("lesson", "words"), COMPARISONS, ids=lambda part: part)

@@ -380,6 +380,12 @@ def test_bad_sprites_are_named(x0, error, words):
         fit(small_network(), x0, schedule=SCHEDULE, steps=1)
 
 
+def test_sprites_in_another_range_that_fits_are_told():  # in [0, 1], where black is no -1
+    x0, _ = squares()
+    with pytest.warns(UserWarning, match=r"fit: x0 reaches from 0.*, .* give x0 \* 2 - 1"):
+        fit(small_network(), (x0 + 1) / 2, schedule=SCHEDULE, steps=1)
+
+
 def test_the_palette_is_the_most_frequent_colours():
     grey = torch.tensor([[0, 0, 0], [255, 255, 255], [10, 200, 30]])
     x0 = torch.cat([g.view(1, 3, 1, 1).expand(n, 3, 16, 16) for g, n in

@@ -173,6 +173,16 @@ def additions():
     return json.loads(TABLE.read_text(encoding="utf-8"))
 
 
+def right_pixels():
+    """{what is off: {length: (mean, half of what the two runs differ by)}}, in percent."""
+    found = {}
+    for row in additions()["rows"]:
+        pairs = {steps: [100 * one["right"] for one in runs] for steps, runs in row["runs"].items()}
+        found[row["off"]] = {f"{int(steps):,} steps": (sum(pair) / 2, abs(pair[0] - pair[1]) / 2)
+                             for steps, pair in pairs.items()}  # fmt: skip
+    return found
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(
         prog="python -m diffutils.stage.additions",

@@ -23,12 +23,13 @@ from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from diffutils.descent import guess_noise
 from diffutils.expect import check_list
 from diffutils.ideal import IdealDenoiser
 from diffutils.measure import distance_to_average, mean_and_error, variety
 from diffutils.noising import perturb_input
 from diffutils.pixels import to_float, to_uint8
-from diffutils.sampling import denoise_add_noise, guess_noise, sample_ddim, sample_ddpm
+from diffutils.sampling import denoise_add_noise, sample_ddim, sample_ddpm
 from diffutils.schedule import linear_schedule
 from diffutils.sprites.forge import CLASSES, bob, bob_factors, forge_sprites, render
 from diffutils.sprites.judge import judge
@@ -57,8 +58,9 @@ NAME, BODY, SMALL = 40, 30, 26  # sizes of letters, in pixels
 
 def add_noise():
     """Bob from clean to "no idea", and what the ideal network thinks at each level."""
-    page = Page(WIDE, 930, "What should the network be thinking?")
+    page = Page(WIDE, 1010, "What should the network be thinking?")
     ideal, noise = ideal_of_bobs_world(), normal((1, 3, 16, 16), seed=5)
+    others = normal((200, 3, 16, 16), seed=6)
     thoughts = {
         60: ("This is Bob.", "Keep Bob."),
         250: ("Bob, or a relative.", "Suggest details."),
@@ -69,20 +71,27 @@ def add_noise():
     page.words((340, 112), "more noise", NOISE, align="left", bold=True)
     page.arrow((545, 112), (1560, 112), NOISE, thick=5)
     page.sprite(30, 155, to_float(bob()[None]), 16, "level 0")
-    page.words((30, 600), "What the ideal\nnetwork thinks:\nthe average of\nall sprites that\n"
+    page.words((30, 481), "Left of Bob", SIGNAL, align="left")
+    page.words((30, 680), "What the ideal\nnetwork thinks:\nthe average of\nall sprites that\n"
                "this could be", IDEAL, align="left", valign="top")  # fmt: skip
     told = []
     for k, (level, (sees, does)) in enumerate(thoughts.items()):
         x = 318 + 320 * k
         x_t = perturb_input(to_float(bob()[None]), level, noise, schedule=ideal.schedule)
         page.sprite(x + 25, 155, x_t, 16, f"level {level}")
-        page.bubble(x, 540, 306, 360, IDEAL)
-        page.sprite(x + 73, 565, ideal.guess_x0(x_t, level), 10)
-        page.words((x + 153, 765), sees, size=SMALL)
-        page.words((x + 153, 805), does, IDEAL, size=25, bold=True)
-        possible = about(float(ideal.effective_number(x_t, level)))
-        page.words((x + 153, 852), f"still possible: {possible}", QUIET, size=24)
-        told.append(f"at level {level}: {sees} {does} Still possible: {possible}")
+        left = f"{ideal.schedule.alpha_bar[level].sqrt():.0%}"
+        page.words((x + 153, 481), left, SIGNAL, size=34, bold=True)
+        page.bubble(x, 580, 306, 400, IDEAL)
+        page.sprite(x + 73, 605, ideal.guess_x0(x_t, level), 10)
+        page.words((x + 153, 805), sees, size=SMALL)
+        page.words((x + 153, 845), does, IDEAL, size=25, bold=True)
+        bobs = perturb_input(to_float(bob()[None]).expand_as(others), level, others,
+                             schedule=ideal.schedule)
+        possible = about(float(ideal.effective_number(bobs, level).mean()))
+        page.words((x + 153, 895), "still possible, on average", QUIET, size=20)
+        page.words((x + 153, 932), possible, QUIET, size=26, bold=True)
+        told.append(f"at level {level}, with {left} of Bob left: {sees} {does} "
+                    f"Still possible: {possible}")
     return page.finish(
         "Bob the sprite at levels 0, 60, 250, 430 and 500, dissolving into noise. Under each "
         "stands the guess of the ideal network, an average that gets blurred. " + "; ".join(told)

@@ -7,6 +7,7 @@
     plot_schedules(schedules)             signal and noise over the levels
     plot_histogram(values, ...)           numbers against the normal curve
     plot_bars(bars, ...)                  amounts with error bars
+    plot_dots(dots, ...)                  small differences, with error bars
 
 A colour means the same everywhere: SIGNAL blue, NOISE orange, IDEAL green, NETWORK purple. They
 are Okabe and Ito's, told apart by colour-blind readers, but for the purple, which is darker.
@@ -29,6 +30,7 @@ import numpy as np
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from PIL import Image, ImageDraw, ImageFont
 
 from diffutils.expect import (
@@ -46,8 +48,8 @@ from diffutils.schedule import NoiseSchedule
 
 __all__ = [
     "AVERAGE", "Figure", "IDEAL", "INK", "NETWORK", "NOISE", "OTHER", "QUIET", "SIGNAL",
-    "plot_bars", "plot_histogram", "plot_lines", "plot_schedules", "show_maps", "show_rows",
-    "show_sprites", "style", "to_float", "to_uint8",
+    "plot_bars", "plot_dots", "plot_histogram", "plot_lines", "plot_schedules", "show_maps",
+    "show_rows", "show_sprites", "style", "to_float", "to_uint8",
 ]  # fmt: skip
 
 SIGNAL, NOISE, IDEAL, NETWORK = "#0072B2", "#D55E00", "#009E73", "#751C75"
@@ -55,13 +57,14 @@ AVERAGE, OTHER = "#E69F00", "#56B4E9"
 INK, QUIET, FAINT = "#222222", "#767676", "#D9D9D9"
 CYCLE = (OTHER, AVERAGE, QUIET, INK)  # for what has no colour of its own
 
-WIDTH = 900  # pixels: 9 inches at 100 dpi
+WIDTH = 900  # pixels on the page: 9 inches at 100 dpi
+SHARP = 2  # pixels of a picture for one on the page, so that a projector shows no stairs
 MOST_PIXELS = 2**24  # of one picture
 FONT_PIXELS = 18  # 13 points at 100 dpi
 STYLE = {
     "figure.figsize": (9, 4),
     "figure.dpi": 100,
-    "savefig.dpi": 100,
+    "savefig.dpi": 100 * SHARP,
     "figure.facecolor": "white",
     "figure.constrained_layout.use": True,
     "font.family": "DejaVu Sans",
@@ -105,6 +108,7 @@ class Figure:
 
     png    the bytes of a PNG file
     text   a sentence or two with the key numbers; alternative text, and what nbval compares
+    size   (width, height) on the page, in pixels; the file has SHARP times as many each way
     """
 
     def __init__(self, png, text):
@@ -112,8 +116,8 @@ class Figure:
 
     @property
     def size(self):
-        """(width, height) in pixels."""
-        return Image.open(io.BytesIO(self.png)).size
+        width, height = Image.open(io.BytesIO(self.png)).size
+        return width // SHARP, height // SHARP
 
     def save(self, path):
         """Write the PNG file."""
@@ -268,7 +272,7 @@ def plot_lines(
              for name, band in check_named(where, "bands", bands).items()}
     if y_log and not all((y > 0).any() for _, y in curves.values() if len(y)):
         raise ValueError("plot_lines: y_log is True; expected numbers above 0 in each curve")
-    check_limits(where, y_limits, y_log)
+    check_limits(where, "y_limits", y_limits, y_log)
     marks = check_marks(where, marks)
     if not isinstance(dashed, list | tuple | set):
         raise TypeError(f"{where}: dashed is a {type(dashed).__name__}; expected a list of names")
@@ -285,8 +289,10 @@ def plot_lines(
         axes.set(xlabel=plain(x_label), ylabel=plain(y_label))
         if x_log:
             axes.set_xscale("log")
+            count_in_tens(axes.xaxis)
         if y_log:
             axes.set_yscale("log")
+            count_in_tens(axes.yaxis)
         if y_limits:
             axes.set_ylim(*y_limits)
         for mark, x in marks.items():
@@ -336,6 +342,62 @@ def plot_schedules(schedules, *, title=None, marks=None, text=None):
             if len(schedules) > 1:
                 axes.legend(handlelength=2.6)
         return finish(canvas, text or sentences(title, *described))
+
+
+def plot_dots(dots, *, x_label, limits, title=None, colours=None, marks=None, text=None):
+    """Amounts as dots with error bars, a row for each thing measured: small differences are seen.
+
+    dots      {row: {name: (value, error)}}, the same names in every row; 0 or more
+    limits    (lowest, highest) of the axis, which need not start at zero
+    colours   {name: colour}, as in `plot_lines`
+    marks     {text: x}, vertical lines worth naming
+
+        plot_dots({"variety": {"with": (98, 1), "without": (92, 1)}}, x_label="%", limits=(80, 105))
+    """
+    where = "plot_dots"
+    check_look(where, title, text)
+    check_axis(where, x_label=x_label)
+    check_limits(where, "limits", limits, False)
+    marks = check_marks(where, marks)
+    rows = {row: {name: check_bar(where, name, value, "dots")
+                  for name, value in check_named(where, "dots", values).items()}
+            for row, values in check_named(where, "dots", dots).items()}
+    names = list(next(iter(rows.values()), {}))
+    if not names or not all(list(values) == names for values in rows.values()):
+        raise ValueError(f"{where}: dots holds rows without names, or with different ones")
+    colours = with_colours(where, names, colours)
+    height, apart = 1.5 + (0.25 + 0.27 * len(names)) * len(rows), 0.75 / len(names)
+    with house_style():
+        canvas, (axes,) = new_canvas(1, title, height=height)
+        for k, values in enumerate(rows.values()):
+            for n, (name, (value, error)) in enumerate(values.items()):
+                y, colour = k + (n - (len(names) - 1) / 2) * apart, colours[name]
+                axes.errorbar(value, y, xerr=error, fmt="o", markersize=9, color=colour, capsize=4,
+                              linewidth=2.5, label=plain(name) if k == 0 else None)  # fmt: skip
+                axes.annotate(
+                    f"{value:.0f}", (value + error, y), xytext=(7, 0), textcoords="offset points",
+                    va="center", color=darker(colour), fontweight="bold",
+                )  # fmt: skip
+        for k in range(1, len(rows)):
+            axes.axhline(k - 0.5, color=FAINT, linewidth=1)
+        for mark, x in marks.items():
+            axes.axvline(x, color=INK, linewidth=1.5, linestyle=":", zorder=0)
+            axes.text(x, 1.0, plain(mark), transform=axes.get_xaxis_transform(), va="top",
+                      ha="center", backgroundcolor="white").set_in_layout(False)  # fmt: skip
+        axes.set(xlim=limits, ylim=(len(rows) - 0.5, -0.5 - 0.3 * bool(marks)))
+        axes.set_yticks(range(len(rows)))
+        axes.set_yticklabels(map(plain, rows), fontsize=STYLE["axes.labelsize"])
+        axes.set_xlabel(plain(x_label))
+        axes.grid(False, axis="y")
+        axes.tick_params(axis="y", length=0)
+        canvas.get_layout_engine().set(rect=(0, 0, 0.77, 1))  # the names stand in the rest
+        legend = axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), handletextpad=0.2)
+        legend.set_in_layout(False)
+        for told, name in zip(legend.get_texts(), names, strict=True):
+            told.set(color=darker(colours[name]), fontweight="bold")
+        said = [f"{row}: " + ", ".join(f"{n} {v:.0f} ± {e:.1f}" for n, (v, e) in values.items())
+                for row, values in rows.items()]
+        return finish(canvas, text or sentences(title, x_label, *said))
 
 
 def plot_histogram(values, *, x_label="value", title=None, colours=None, limit=4.0, text=None):
@@ -465,7 +527,7 @@ def draw_grid(where, rows, row_labels, column_labels, captions, scale, title, te
     width = max([right, *[edge + text_width(line, 3, True) for line in titles]]) + edge
     height = heads_end + sum(heights) + gap * (len(rows) - 1) + edge
     check_size(where, width, height, "scale, columns and texts")
-    picture = Image.new("RGB", (width, height), "white")
+    picture = Image.new("RGB", (SHARP * width, SHARP * height), "white")
     pen = ImageDraw.Draw(picture)
     write(pen, (edge, edge - 2), titles, bigger=3, bold=True)
     for middle, lines in heads:
@@ -493,15 +555,17 @@ def column_heads(labels, places, right):
 
 
 def paste(picture, cell, x, y, box):
-    """One cell at the largest integer scale that fits its box, in a thin frame."""
-    factor = max(1, box // max(cell.shape[:2]))
+    """One cell at the largest integer scale that fits its box, in a thin frame; page pixels."""
+    x, y, box = SHARP * x, SHARP * y, SHARP * box
+    factor = SHARP * max(1, box // SHARP // max(cell.shape[:2]))
     image = Image.fromarray(cell).resize(
         (cell.shape[1] * factor, cell.shape[0] * factor), Image.Resampling.NEAREST
     )
     x, y = x + (box - image.width) // 2, y + (box - image.height) // 2
     ImageDraw.Draw(picture).rectangle(
-        (x - 1, y - 1, x + image.width, y + image.height), outline=FAINT
-    )
+        (x - SHARP, y - SHARP, x + image.width + SHARP - 1, y + image.height + SHARP - 1),
+        outline=FAINT, width=SHARP,
+    )  # fmt: skip
     picture.paste(image, (x, y))
 
 
@@ -549,10 +613,11 @@ def wrap(text, width, bigger=0):
 
 
 def write(pen, place, lines, anchor="la", *, bigger=0, bold=False, colour=INK):
-    """Lines of text, the first at `place`; anchor "la" is left, "ma" is centred."""
+    """Lines of text, the first at `place` on the page; anchor "la" is left, "ma" is centred."""
+    letters = font(SHARP * (FONT_PIXELS + bigger), bold)
     for k, line in enumerate(lines):
-        at = (place[0], place[1] + line_height(k, bigger))
-        pen.text(at, line, fill=colour, font=font(FONT_PIXELS + bigger, bold), anchor=anchor)
+        at = (SHARP * place[0], SHARP * (place[1] + line_height(k, bigger)))
+        pen.text(at, line, fill=colour, font=letters, anchor=anchor)
 
 
 def as_png(picture, level=6):
@@ -570,13 +635,16 @@ def as_png(picture, level=6):
 def in_few_colours(picture, count=64):
     """An RGB picture in its most frequent colours, kept exactly; the others go to the nearest."""
     red, green, blue = np.asarray(picture, np.int32).reshape(-1, 3).T
-    found, where, often = np.unique(
-        red << 16 | green << 8 | blue, return_inverse=True, return_counts=True
-    )
+    packed = red << 16 | green << 8 | blue
+    drawn = np.append(True, packed[1:] != packed[0])  # most of a plot is paper, as its corner
+    found, where, often = np.unique(packed[drawn], return_inverse=True, return_counts=True)
+    often[where[0]] += packed.size - drawn.sum()
     split_up = np.stack([found >> 16, found >> 8 & 255, found & 255], 1)  # (colours, 3)
     kept = split_up[np.argsort(-often, kind="stable")[:count]]
     nearest = ((split_up[:, None] - kept) ** 2).sum(2).argmin(1).astype(np.uint8)
-    result = Image.fromarray(nearest[where].reshape(picture.height, picture.width), "P")
+    chosen = np.full(packed.size, nearest[where[0]])
+    chosen[drawn] = nearest[where]
+    result = Image.fromarray(chosen.reshape(picture.height, picture.width), "P")
     result.putpalette(kept.astype(np.uint8).tobytes())
     return result
 
@@ -685,25 +753,25 @@ def check_marks(where, marks):
     return marks or {}
 
 
-def check_limits(where, limits, log):
-    """y_limits is None, or a lower and a higher number; above 0 where the axis is logarithmic."""
+def check_limits(where, name, limits, log):
+    """`limits` is None, or a lower and a higher number; above 0 where the axis is logarithmic."""
     if limits is None:
         return
     if not isinstance(limits, list | tuple) or len(limits) != 2:
-        raise TypeError(f"{where}: y_limits is {limits!r}; expected (lowest, highest)")
+        raise TypeError(f"{where}: {name} is {limits!r}; expected (lowest, highest)")
     for limit in limits:
-        check_number(where, "y_limits", limit, -1e100, 1e100)
+        check_number(where, name, limit, -1e100, 1e100)
     if not limits[0] < limits[1] or log and limits[0] <= 0:
-        raise ValueError(f"{where}: y_limits is {limits!r}; expected (lowest, highest)")
+        raise ValueError(f"{where}: {name} is {limits!r}; expected (lowest, highest)")
 
 
-def check_bar(where, name, value):
+def check_bar(where, name, value, argument="bars"):
     """A number as (number, 0), or (number, error), both 0 or more."""
     value = value if isinstance(value, tuple) else (value, 0)
     if len(value) != 2:
-        raise ValueError(f"{where}: bars[{name!r}] has {len(value)} numbers; expected 1 or 2")
+        raise ValueError(f"{where}: {argument}[{name!r}] has {len(value)} numbers; expected 1 or 2")
     for part in value:
-        check_number(where, f"bars[{name!r}]", part, 0, 1e100)
+        check_number(where, f"{argument}[{name!r}]", part, 0, 1e100)
     return float(value[0]), float(value[1])
 
 
@@ -758,6 +826,15 @@ def name_ends(canvas, axes, ends):
             plain(name), (1.01, (height - low) / (high - low)), xycoords="axes fraction",
             color=darker(ends[name][2]), va="center", fontweight="bold",
         )  # fmt: skip
+
+
+def count_in_tens(axis):
+    """A logarithmic axis with plain numbers: 1, 10, 100; 1, 2, 5, 10 where it spans few tens."""
+    low, high = sorted(axis.get_view_interval())
+    steps = (1.0,) if high > 300 * low else (1.0, 2.0, 5.0)
+    axis.set_major_locator(LogLocator(subs=steps))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.12g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def last_point(x, y):

@@ -22,7 +22,9 @@ TESTS = {
     "diffutils/weights.py": "training faults foreign_files",
     "diffutils/ideal.py": "ideal",
     "diffutils/grammar.py": "grammar",
-    "diffutils/sampling.py": "sampling",
+    "diffutils/descent.py": "sampling solvers",
+    "diffutils/sampling.py": "sampling solvers",
+    "diffutils/solvers.py": "solvers",
     "diffutils/training.py": "training",
     "diffutils/measure.py": "measure",
     "diffutils/stage/figures.py": "figures",
@@ -63,7 +65,7 @@ KNOWN_FAULTS = [
     ),
     Mutation(
         "4 DDIM levels that run past 0",
-        "diffutils/sampling.py",
+        "diffutils/descent.py",
         "return [timesteps * k // n for k in range(n, -1, -1)]",
         "return [*range(timesteps, -(timesteps // n), -(timesteps // n))]",
     ),
@@ -87,7 +89,7 @@ KNOWN_FAULTS = [
     ),
     Mutation(
         "7 contexts cut to integers in the samplers",
-        "diffutils/sampling.py",
+        "diffutils/descent.py",
         "return context.float().to(device)",
         "return context.long().float().to(device)",
     ),
@@ -123,7 +125,7 @@ KNOWN_FAULTS = [
     ),
     Mutation(
         "12 guidance never used",
-        "diffutils/sampling.py",
+        "diffutils/descent.py",
         "eps_without + guidance * (eps_with - eps_without)",
         "eps_with",
     ),
@@ -136,8 +138,8 @@ KNOWN_FAULTS = [
     Mutation(
         "13 noise added on the last step",
         "diffutils/sampling.py",
-        "z = normal_like(x, generator) if i > 1 else 0",
-        "z = normal_like(x, generator) if i > 0 else 0",
+        "run.fresh_noise() if j > 0 else 0  # the",
+        "run.fresh_noise() if i > 0 else 0  # the",
     ),
     Mutation(
         "14 training never draws level T",
@@ -148,8 +150,8 @@ KNOWN_FAULTS = [
     Mutation(
         "14 sampling starts at level T - 1",
         "diffutils/sampling.py",
-        "down = range(schedule.timesteps, 0, -1)",
-        "down = range(schedule.timesteps - 1, 0, -1)",
+        "range(schedule.timesteps, -1, -1)",
+        "range(schedule.timesteps - 1, -1, -1)",
     ),
     Mutation(
         "17 layers with statistics that an average misses",
@@ -178,9 +180,9 @@ KNOWN_FAULTS = [
     ),
     Mutation(
         "20 a progress bar that cannot be turned off",
-        "diffutils/sampling.py",
-        "if not progress:",
-        "if progress is None:",
+        "diffutils/descent.py",
+        "if not self.progress:",
+        "if self.progress is None:",
     ),
     Mutation(
         "21 signed differences averaged in a check",
@@ -229,6 +231,36 @@ NOT_PLANTED = {
 
 SLIPS = [
     Mutation(
+        "Heun's second question at the level it came from",
+        "diffutils/solvers.py",
+        "run.ask(tried, j)",
+        "run.ask(tried, i)",
+    ),
+    Mutation(
+        "DPM-Solver's steps the wrong way up",
+        "diffutils/solvers.py",
+        "step / (2 * step_last)",
+        "step_last / (2 * step)",
+    ),
+    Mutation(
+        "fresh noise in DDIM with the wrong variance",
+        "diffutils/sampling.py",
+        "(1 - below) / (1 - alpha_bar) * (1 - alpha_bar / below)",
+        "(1 - below) * (1 - alpha_bar / below)",
+    ),
+    Mutation(
+        "classes of the ideal weighed by their sprites",
+        "diffutils/ideal.py",
+        "(contexts / contexts.sum(0).clamp(min=1e-300)).T",
+        "(contexts / contexts.sum()).T",
+    ),
+    Mutation(
+        "guidance counted as one call",
+        "diffutils/descent.py",
+        "1 if scale is None else 2",
+        "1",
+    ),
+    Mutation(
         "cosine schedule without its square",
         "diffutils/schedule.py",
         "* math.pi / 2) ** 2",
@@ -261,14 +293,14 @@ SLIPS = [
     Mutation(
         "the shares of the ideal denoiser with a wrong sign",
         "diffutils/ideal.py",
-        "torch.softmax((agreement - length)",
-        "torch.softmax((agreement + length)",
+        "belief = (agreement - length)",
+        "belief = (agreement + length)",
     ),
     Mutation(
         "the effective number from the largest share alone",
         "diffutils/ideal.py",
-        "x, i) ** 2).sum(1)",
-        "x, i)).amax(1)",
+        "x, i, c) ** 2).sum(1)",
+        "x, i, c)).amax(1)",
     ),
     Mutation(
         "the grammar's noise as a std where a variance belongs",
@@ -279,8 +311,8 @@ SLIPS = [
     Mutation(
         "the grammar's classes weighed by their shapes",
         "diffutils/grammar.py",
-        "self.prior = (in_split / in_split.sum() / len(forge.CLASSES)).log()",
-        "self.prior = (in_split / len(forge.CLASSES)).log()",
+        "self.prior = (in_split / in_split.sum()).log()",
+        "self.prior = (in_split / 1000).log()",
     ),
     Mutation(
         "the grammar's palettes summed, not averaged",
@@ -302,19 +334,19 @@ SLIPS = [
     ),
     Mutation(
         "guidance in the other direction",
-        "diffutils/sampling.py",
+        "diffutils/descent.py",
         "guidance * (eps_with - eps_without)",
         "guidance * (eps_without - eps_with)",
     ),
     Mutation(
         "one level too many in the trajectory",
         "diffutils/sampling.py",
-        "i == schedule.timesteps or i < 8",
-        "i == schedule.timesteps or i <= 8",
+        "i % save_rate == 0 or i < 8",
+        "i % save_rate == 0 or i <= 8",
     ),
     Mutation(
         "fresh noise from the global generator",
-        "diffutils/sampling.py",
+        "diffutils/descent.py",
         "return draw_noise(x.shape, generator).to(x)",
         "return draw_noise(x.shape, None).to(x)",
     ),

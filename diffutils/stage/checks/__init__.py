@@ -7,7 +7,7 @@ that is not done does not stop the notebook. `result.require()` is for the tests
     result = checks.perturb_input(my_perturb_input)
 
 The right answers are the library's; each exercise's known mistakes are beside it in `levels`,
-`steps`, `shares`, `mixing`, `contexts`, `loops`, `rates` and `numbers`.
+`steps`, `shares`, `mixing`, `windows`, `contexts`, `loops`, `rates` and `numbers`.
 """
 
 from diffutils.stage.checks.choices import choice
@@ -21,6 +21,7 @@ from diffutils.stage.checks.predictions import ledger, predict, reveal
 from diffutils.stage.checks.rates import RATE_PLAN
 from diffutils.stage.checks.shares import EFFECTIVE_NUMBER, POSTERIOR_SHARES
 from diffutils.stage.checks.steps import DDIM_LEVELS, DDIM_STEP, DDPM_MEAN, DDPM_STEP
+from diffutils.stage.checks.windows import either_edge
 
 __all__ = [
     "Result",
@@ -33,6 +34,7 @@ __all__ = [
     "ddpm_mean",
     "ddpm_step",
     "effective_number",
+    "either_edge",
     "guidance",
     "ledger",
     "mixing_desk",

@@ -6,6 +6,7 @@ To add a question, add a `Choice` to CHOICES: its `measure` is run once, and the
 sentences with blanks for what it found.
 """
 
+import copy
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,11 +15,14 @@ from functools import cache
 import torch
 
 from diffutils.ideal import IdealDenoiser
+from diffutils.measure import variety
 from diffutils.noising import perturb_input
 from diffutils.pixels import to_float
-from diffutils.schedule import linear_schedule
+from diffutils.sampling import sample_ddim, sample_ddpm
+from diffutils.schedule import NoiseSchedule, linear_schedule
 from diffutils.sprites import bob, forge_sprites
 from diffutils.stage.checks.engine import Result
+from diffutils.weights import load_pretrained
 
 LETTERS = "abcd"
 
@@ -136,25 +140,32 @@ def measure_jump():
 
 
 @cache
-def measure_floor():
-    """What the ideal denoiser of 500 sprites pays, by level, and that of a single sprite."""
-    schedule, x0, levels = linear_schedule(), some_sprites(500), range(20, 501, 20)
-    ideal, noise = IdealDenoiser(x0, schedule=schedule), noise_like(x0[:100], 6)
-    alone, alone_at = IdealDenoiser(x0[:1], schedule=schedule), x0[:1].expand(100, -1, -1, -1)
+def measure_collapse():
+    """The ideal denoiser of 200 sprites in 100 steps: noise put back, none, and no dice at all."""
+    x0, every = some_sprites(200), linear_schedule().alpha_bar[::5]
+    schedule = NoiseSchedule(1 - every[1:] / every[:-1])
+    ideal = IdealDenoiser(x0, schedule=schedule)
 
-    def paid(reader, sprites, i):
-        x_t = perturb_input(sprites, i, noise, schedule=schedule)
-        t = torch.full((len(x_t),), i / schedule.timesteps)
-        return off(reader(x_t, t), noise)
+    def draw(sample, **how):
+        generator = torch.Generator().manual_seed(5)
+        return sample(
+            48, nn_model=ideal, schedule=schedule, generator=generator, progress=False, **how
+        )
 
-    loss = {i: paid(ideal, x0[:100], i) for i in levels}
-    x_t = perturb_input(x0[:100], 460, noise, schedule=schedule)
+    drawn, run = draw(sample_ddpm, save_rate=10)
+    without, run_without = draw(sample_ddpm, save_rate=10, inject_noise=False)
+    k = run.levels.index(60)  # level 300 of 500
+    fade = schedule.alpha_bar[60].sqrt()
+    from_copy = torch.cdist(drawn.flatten(1), x0.flatten(1)).amin(1) / 768**0.5
     return {
-        "low": loss[20],
-        "high": loss[460],
-        "upper": 100 * sum(loss[i] for i in levels if i > 250) / sum(loss.values()),
-        "fit": ideal.effective_number(x_t, 460).median().item(),
-        "alone": max(paid(alone, alone_at, i) for i in levels),
+        "data": variety(x0).mean().item(),
+        "with": variety(drawn).mean().item(),
+        "without": variety(without).mean().item(),
+        "no_dice": variety(draw(sample_ddim, n=25)[0]).mean().item(),
+        "off": from_copy.max().item(),
+        "told": (1 - schedule.alpha_bar[60]).sqrt().item(),
+        "there": (run.x[k] - fade * drawn).flatten(1).std(1).median().item(),
+        "left": (run_without.x[k] - fade * without).flatten(1).std(1).median().item(),
     }
 
 
@@ -265,6 +276,240 @@ CHOICES = (
         ),
     ),
     Choice(
+        "why-put-back",
+        "Without the noise that is put back the samples grow alike. Why?",
+        measure_collapse,
+        (
+            Answer(
+                "no-dice",
+                "Without fresh dice on the way all runs go the same way, so that they end alike.",
+                "then any sampler without dice would do that. `sample_ddim` rolls none after the "
+                "start, and with the ideal network of 200 sprites the variety is {no_dice:.2f}; of "
+                "the 200 it is {data:.2f}, and with this sampler and no noise put back "
+                "{without:.2f}",
+            ),
+            Answer(
+                "poor-network",
+                "The network makes mistakes, and the fresh noise covers them up.",
+                "then a network without mistakes would not need it. The ideal network of 200 "
+                "sprites draws them with a variety of {with:.2f} with the noise, and of "
+                "{without:.2f} without",
+            ),
+            Answer(
+                "specks",
+                "The noise that was put back is still in the samples, and makes them differ.",
+                "then it could be found in them. With all of the noise put back, the samples of "
+                "the ideal network are sprites of its list, off by at most {off:.3f} (root mean "
+                "square), and their variety is {with:.2f}; without, it is {without:.2f}",
+            ),
+            Answer(
+                "right",
+                "Each step takes out more than one level's noise, so that the picture is soon "
+                "cleaner than the network is told, and a pale clean shape agrees best with what "
+                "is near the average.",
+                "at level 300 an ideal network is told of noise of std {told:.2f}; with the noise "
+                "put back there is {there:.2f}, without {left:.2f}",
+            ),
+        ),
+    ),
+)
+
+
+# --- the plain network of lesson 03 --------------------------------------------------------------
+
+
+def answers(nn_model, x_t, i, **cut):
+    """The guess of the noise with zeros for what the skips bring, or for what comes from below."""
+
+    def scissors(block, given):
+        below, skip = given[0].chunk(2, dim=1)
+        return torch.cat([cut.get("below", 1) * below, cut.get("skip", 1) * skip], 1), given[1]
+
+    hooks = [up.register_forward_pre_hook(scissors) for up in (nn_model.up1, nn_model.up2)]
+    try:
+        with torch.no_grad():
+            return nn_model(x_t, torch.tensor([i / nn_model.schedule.timesteps]))
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def inside_blocks(x):
+    """What is left of pictures when the average of each block of 2x2 pixels is taken out."""
+    block = torch.nn.functional.avg_pool2d(x, 2)
+    return x - block.repeat_interleave(2, 2).repeat_interleave(2, 3)
+
+
+def alike(a, b):
+    """The correlation of two batches of pictures."""
+    return torch.corrcoef(torch.stack([a.flatten(), b.flatten()]))[0, 1].item()
+
+
+@cache
+def measure_skips():
+    """The plain network with its skips cut, and with the way from below cut, on 200 sprites."""
+    nn_model, schedule = load_pretrained("plain")
+    x0, found = some_sprites(200), {}
+    noise = noise_like(x0, 0)
+    for i in (150, 300):
+        x_t = perturb_input(x0, i, noise, schedule=schedule)
+        whole, cut = answers(nn_model, x_t, i), answers(nn_model, x_t, i, skip=0)
+        other = answers(nn_model, x_t, i, below=0)
+        found |= {
+            f"cut_{i}": off(cut, noise) / off(whole, noise),
+            f"other_{i}": off(other, noise) / off(whole, noise),
+        }
+        if i == 150:
+            details = inside_blocks(-cut)
+            found |= {
+                "details": alike(details, inside_blocks(x0)),
+                "strangers": alike(details, inside_blocks(x0.roll(1, 0))),
+                "whole_noise": alike(whole, noise),
+                "cut_noise": abs(alike(cut, noise)),
+                "told_60": answers(nn_model, x_t, 60, skip=0).std().item(),
+                "told_300": answers(nn_model, x_t, 300, skip=0).std().item(),
+            }
+    return found
+
+
+@cache
+def measure_places():
+    """The plain network and pieces of it, moved by 2 and by 8 pixels; and on a ring, without edges.
+
+    Losses at level 150 of sprites with two white columns on their left, so that they stay whole.
+    """
+    nn_model, schedule = load_pretrained("plain")
+    x0 = some_sprites(1000)
+    x0 = x0[(x0[..., :2] == 1).flatten(1).all(1)]
+    noise, ring = noise_like(x0, 0), copy.deepcopy(nn_model)
+    for layer in ring.modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            layer.padding_mode = "circular"
+    window, found = nn_model.enter, {}
+
+    def moved(network, by):
+        x_t = perturb_input(x0, 150, noise, schedule=schedule).roll(-by, 3)
+        return answers(network, x_t, 150).roll(by, 3)
+
+    with torch.no_grad():
+        maps = torch.randn(1, 12, 8, 8, generator=torch.Generator().manual_seed(1))
+        gap = window(maps.roll(1, 3)).roll(-1, 3) - window(maps)
+        found["window"] = gap[..., 1:-2].abs().max().item()
+    for name, network in (("net", nn_model), ("ring", ring)):
+        for by in (0, 2, 8):
+            found[f"{name}_{by}"] = off(moved(network, by), noise)
+    found["ring_gap_2"] = off(moved(ring, 2), moved(ring, 0))
+    found["ring_gap_8"] = off(moved(ring, 8), moved(ring, 0))
+    return found
+
+
+CHOICES += (
+    Choice(
+        "why-skips",
+        "With its skips cut, the network's answer at level 150 is tens of times worse. What did "
+        "it use them for?",
+        measure_skips,
+        (
+            Answer(
+                "no-room-for-details",
+                "For the details of the sprite: through the narrow part only an outline fits.",
+                "then the answer without skips would hold no details. Take the average of each "
+                "block of 2x2 pixels out of it: what is left, as a negative, agrees with the same "
+                "details of its own sprite ({details:.2f}; with those of another sprite "
+                "{strangers:.2f})",
+            ),
+            Answer(
+                "right",
+                "For the noise: it has to be named pixel by pixel, and by the skips the noisy "
+                "picture itself gets to the end.",
+                "at level 150 the correlation of the answer with the noise is {whole_noise:.2f}, "
+                "and without skips {cut_noise:.2f}: none of the noise comes from below",
+            ),
+            Answer(
+                "any-cut",
+                "For nothing in particular: zeros in one half of the maps are a shock, whichever "
+                "half it is.",
+                "then zeros in the other half, in what comes from below, would do as much harm. At "
+                "level 150 they make the loss {other_150:.1f} times as large, the cut of the skips "
+                "{cut_150:.0f} times; at level 300 {other_300:.1f} and {cut_300:.0f} times",
+            ),
+            Answer(
+                "the-level",
+                "For the level: without the skips the upper half does not know how much noise "
+                "there is.",
+                "then it would answer alike whatever level it is told. Without skips, and with the "
+                "same pictures, the std of its answer is {told_60:.2f} when it is told 60, and "
+                "{told_300:.2f} when it is told 300",
+            ),
+        ),
+    ),
+    Choice(
+        "why-lost",
+        "Two pixels to the side, and the plain network is lost. Why?",
+        measure_places,
+        (
+            Answer(
+                "windows-know-places",
+                "Its windows have other weights on the left of a picture than on its right.",
+                "then a window would answer otherwise in another place. The network's first layer, "
+                "on a map that was moved by one: its answers move along, and away from the edge "
+                "they differ by {window:.5f}",
+            ),
+            Answer(
+                "strides",
+                "It halves the picture three times, so that only moves by 8 pixels leave it in "
+                "step; nothing else is wrong.",
+                "then a move by 8 would do no harm. The loss at level 150 is {net_0:.2f} where the "
+                "sprites stand, {net_2:.2f} moved by 2 and {net_8:.2f} moved by 8",
+            ),
+            Answer(
+                "edges",
+                "The zeros round its maps tell it where the edge is; nothing else is wrong.",
+                "then without an edge it would answer alike wherever a sprite stands. On a ring, "
+                "where the right side goes on at the left, its answers to sprites moved by 2 still "
+                "differ, by {ring_gap_2:.2f} (mean square); moved by 8, by {ring_gap_8:.2f}",
+            ),
+            Answer(
+                "right",
+                "Edges and halvings let it tell places apart, and its sprites all stood in the "
+                "same place, so that it could rely on them.",
+                "with edges and halvings moved out of the way, on a ring and by 8 pixels, its "
+                "answers differ by {ring_gap_8:.2f}; but without the edges, even where the sprites "
+                "stand, its loss is {ring_0:.2f} for {net_0:.2f}: it had come to rely on them",
+            ),
+        ),
+    ),
+)
+
+
+# --- the floor of lesson 04 ----------------------------------------------------------------------
+
+
+@cache
+def measure_floor():
+    """What the ideal denoiser of 500 sprites pays, by level, and that of a single sprite."""
+    schedule, x0, levels = linear_schedule(), some_sprites(500), range(20, 501, 20)
+    ideal, noise = IdealDenoiser(x0, schedule=schedule), noise_like(x0[:100], 6)
+    alone, alone_at = IdealDenoiser(x0[:1], schedule=schedule), x0[:1].expand(100, -1, -1, -1)
+
+    def paid(reader, sprites, i):
+        x_t = perturb_input(sprites, i, noise, schedule=schedule)
+        t = torch.full((len(x_t),), i / schedule.timesteps)
+        return off(reader(x_t, t), noise)
+
+    loss = {i: paid(ideal, x0[:100], i) for i in levels}
+    x_t = perturb_input(x0[:100], 460, noise, schedule=schedule)
+    return {
+        "low": loss[20],
+        "high": loss[460],
+        "upper": 100 * sum(loss[i] for i in levels if i > 250) / sum(loss.values()),
+        "fit": ideal.effective_number(x_t, 460).median().item(),
+        "alone": max(paid(alone, alone_at, i) for i in levels),
+    }
+
+
+CHOICES += (
+    Choice(
         "why-not-zero",
         "The loss of a good run stops falling long before it is 0. Why can no network, however "
         "good, bring it down to 0?",
@@ -331,7 +576,8 @@ def judge(asked, answer):
     if letter is None:
         return "type", f"not right yet: {answer!r} is none of the letters a to d. {listed(asked)}"
     given = asked.answers[LETTERS.index(letter)]
-    reply = given.reply.format(**asked.measure())
+    with torch.random.fork_rng(devices=[]):  # a network that is loaded draws its weights first
+        reply = given.reply.format(**asked.measure())
     if given.name == "right":
         return None, f"right: {reply}"
     return given.name, f"not right yet: {letter}) {reply}"

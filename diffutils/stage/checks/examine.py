@@ -26,7 +26,8 @@ def own_noise(exercise, one, other):
         k = (one[label].double() - other[label].double()).abs().nan_to_num().flatten().argmax()
         a, b = (seen[label].double().flatten()[k].item() for seen in (one, other))
         shown = f"{a:.3f} the first time, {b:.3f} the second ({label}): "
-    given = [name for name in names_of(exercise.right) if name in ("noise", "z", "pred_noise")]
+    names = names_of(exercise.right)
+    given = [name for name in ("noise", "z", "pred_noise") if name in names]
     wanted = f"; the noise it should use is the one it is given, {given[0]}" if given else ""
     text = f"{shown}asked twice the same, it answers differently, so it draws numbers of its own"
     return "draws-its-own-noise", text + wanted

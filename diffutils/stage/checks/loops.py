@@ -510,6 +510,12 @@ SAMPLER_LOOP = Exercise(
             "there, fresh each time",
         ),
         Mistake(
+            "guess-for-z-but-the-last",
+            loop(use=lambda z, eps: eps if isinstance(z, torch.Tensor) else 0),
+            "all but the last step put the guess itself back as z; noise of std {right_std:.2f} of "
+            "a step's belongs there, fresh each time",
+        ),
+        Mistake(
             "z-halved",
             loop(use=lambda z, eps: z / 2),
             "noise of {your_std:.2f} of a step's std is put back, it should be {right_std:.2f}",

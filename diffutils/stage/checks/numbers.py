@@ -57,6 +57,12 @@ def grey_steps(mistake, power):
     return 127.5 * mistake * ((1 - left(250)) / left(250)) ** (power / 2)
 
 
+def share_of_black(votes):
+    """The share of black in a world of black and white, at a pixel of 0.3 at level 250."""
+    signal, variance = left(250) ** 0.5, 1 - left(250)
+    return 1 / (1 + math.exp(0.6 * signal / variance - votes))
+
+
 QUESTIONS = (
     Question(
         "numbers-in-a-sprite",
@@ -377,33 +383,33 @@ QUESTIONS = (
     ),
     Question(
         "times-seen",
-        "A network trains for 240 steps of 16 sprites, drawn at random from twenty heroes. How "
+        "A network trains for 360 steps of 16 sprites, drawn at random from twenty heroes. How "
         "often, on average, is each hero seen?",
-        lambda: 240 * 16 / 20,
+        lambda: 360 * 16 / 20,
         "{right:.0f} times, each time at another level with other noise; of 1,596 heroes each is "
-        "seen two or three times",
+        "seen three or four times",
         (
-            Wrong("steps", lambda: 240, "that is the number of steps; a step shows 16 of twenty"),
+            Wrong("steps", lambda: 360, "that is the number of steps; a step shows 16 of twenty"),
             Wrong(
                 "one-a-step",
-                lambda: 240 / 20,
+                lambda: 360 / 20,
                 "that would be so if a step showed one hero; it shows 16",
             ),
             Wrong(
                 "all-together",
-                lambda: 240 * 16,
+                lambda: 360 * 16,
                 "that is how many noisy heroes are seen in all, of twenty",
             ),
             Wrong(
                 "fraction-upside-down",
-                lambda: 240 * 20 / 16,
+                lambda: 360 * 20 / 16,
                 "then a hero would be seen more often than there are steps",
             ),
             Wrong("batch-by-heroes", lambda: 16 * 20, "the number of steps has to come in"),
-            Wrong("steps-by-batch", lambda: 240 / 16, "that many steps would show a single hero"),
-            Wrong("steps-by-heroes", lambda: 240 * 20, "a step does not show all twenty"),
+            Wrong("steps-by-batch", lambda: 360 / 16, "that many steps would show a single hero"),
+            Wrong("steps-by-heroes", lambda: 360 * 20, "a step does not show all twenty"),
             Wrong("share-of-a-step", lambda: 16 / 20, "that is how often in a single step"),
-            Wrong("guild", lambda: 240 * 16 / 1596, "that is with all 1,596 of them"),
+            Wrong("guild", lambda: 360 * 16 / 1596, "that is with all 1,596 of them"),
         ),
         tolerance=0.01,
     ),
@@ -518,6 +524,49 @@ QUESTIONS = (
                 "the scale is added; it has to turn the map up by a part of what is there",
             ),
         ),
+    ),
+    Question(
+        "odds-of-two-votes",
+        "Black gets two votes, white none. How many times as large are the odds of black?",
+        lambda: math.exp(2),
+        "{right:.2f}: each vote multiplies the odds by 2.718, and two of them do so twice",
+        (
+            Wrong("votes", lambda: 2, "that is the number of votes; each of them multiplies"),
+            Wrong("one-vote", lambda: math.e, "that is what one vote does"),
+            Wrong("votes-added", lambda: 2 * math.e, "two votes multiply one after the other"),
+            Wrong("base-2", lambda: 4, "that doubles the odds with each vote; a vote does more"),
+            Wrong("base-10", lambda: 100, "that takes a vote for a power of ten"),
+            Wrong("upside-down", lambda: math.exp(-2), "those are the odds of white"),
+            Wrong("share", lambda: share_of_black(2) / share_of_black(0),
+                  "so much does its share grow at a pixel that shows 0.3 at level 250; odds are a "
+                  "share divided by the other"),
+            Wrong("odds-themselves", lambda: share_of_black(2) / (1 - share_of_black(2)),
+                  "those are the odds with the votes, at a pixel that shows 0.3 at level 250; how "
+                  "many times those without are they?"),
+            Wrong("logarithm", lambda: math.log(2), "that is a logarithm; a vote is an exponent"),
+            Wrong("one-plus", lambda: 3, "votes do not add to the odds, they multiply them"),
+            Wrong("growth", lambda: math.exp(2) - 1,
+                  "by so many times they grow; asked for is to how many times they grow"),
+            Wrong("rounded", lambda: 7, "that is close; give one decimal or two"),
+            Wrong("twice", lambda: 2 * math.exp(2), "that is twice as much as two votes do"),
+            Wrong("four-votes", lambda: math.exp(4), "that is what four votes do"),
+            Wrong("three-votes", lambda: math.exp(3), "that is what three votes do"),
+            Wrong("half-a-vote", lambda: math.exp(0.5), "that is what half a vote does"),
+            Wrong("share-itself", lambda: share_of_black(2), "that is the share of black with the "
+                  "votes, at a pixel that shows 0.3 at level 250; odds are a share divided by the "
+                  "other"),
+            Wrong("share-gained", lambda: share_of_black(2) - share_of_black(0), "so much is added "
+                  "to its share, at a pixel that shows 0.3 at level 250; asked for is a ratio of "
+                  "odds"),
+            Wrong("odds-before", lambda: share_of_black(0) / (1 - share_of_black(0)),
+                  "those are the odds without votes, at a pixel that shows 0.3 at level 250"),
+            Wrong("unchanged", lambda: 1, "then votes would do nothing"),
+            Wrong("base-3", lambda: 9, "that makes the odds three times as large with each vote; a "
+                  "vote does a little less"),
+            Wrong("three-doublings", lambda: 8, "that doubles the odds three times; there are two "
+                  "votes, and each does more"),
+        ),
+        tolerance=0.02,
     ),
     Question(
         "guidance-in-paper-terms",
