@@ -5,8 +5,8 @@
 
 `python -m diffutils.stage.additions` trains every row with two seeds and writes the table, in about
 twenty minutes of a core by itself. The runs are those of the lesson (`reference.guild`, batches of
-32, 1,600 steps), and others a quarter as long. Two more tables stand in the file: the palette
-network beside the plain one by steps, and dropping the context, which needs several classes.
+32, 1,600 steps), and others a quarter as long. Two more tables stand in the file, of short runs:
+the palette network beside the plain one by steps, and dropping the context, which needs classes.
 
 Of each trained network: the mean squared error of the noise on held-out sprites at all levels, at
 low ones and in the middle, and `right`, the share of pixels that the judge finds right in 128
@@ -36,7 +36,7 @@ from diffutils.votes import PaletteUnet
 TABLE = Path(__file__).with_name("additions.json")
 LENGTHS, SEEDS, DRAWN = (STEPS // 4, STEPS), (0, 1), 128
 LEVELS = {"loss": range(20, 501, 20), "low": range(4, 41, 4), "middle": range(100, 301, 20)}
-STOPS = (50, 100, 200, 400, 800, 1600)  # the steps at which two networks are compared
+STOPS = (50, 100, 200, 300, 400)  # the steps at which two networks are compared
 SCHEDULE = linear_schedule()
 
 
@@ -147,7 +147,7 @@ def by_steps(say=print):
                 if step in STOPS:
                     curve[step] = right(nn_model)
 
-            train(seed, x0, look=look, **change)
+            train(seed, x0, steps=LENGTHS[0], look=look, **change)
         found[name] = [[curve[step] for step in STOPS] for curve in curves]
         say(name, found[name])
     return {"step": list(STOPS), "right": found}
@@ -160,7 +160,7 @@ def with_contexts(say=print):
     asked = torch.eye(5)[torch.arange(DRAWN) % 5]
     found = {}
     for name, change in CONTEXTS.items():
-        networks = [train(seed, x0, contexts, **change) for seed in SEEDS]
+        networks = [train(seed, x0, contexts, steps=LENGTHS[0], **change) for seed in SEEDS]
         found[name] = {"without": [right(one) for one in networks],
                        "with": [right(one, asked) for one in networks]}  # fmt: skip
         say(name, found[name])
