@@ -66,8 +66,8 @@ def test_outputs_need_no_network_and_hold_no_address(path):
 
 
 @every_notebook
-def test_a_notebook_is_under_500_kb(path):
-    assert path.stat().st_size < 500_000
+def test_a_lesson_is_under_700_kb_and_a_deeper_notebook_under_250(path):
+    assert path.stat().st_size < (250_000 if path.parent.name == "deeper" else 700_000)
 
 
 @every_lesson
