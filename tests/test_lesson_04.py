@@ -92,6 +92,22 @@ def test_the_table_has_a_row_for_each_switch_and_two_runs_in_each():
     assert set(table["contexts"]) == set(additions.CONTEXTS)
 
 
+def test_the_table_says_what_the_lesson_says_of_it():
+    off, table = additions.right_pixels(), additions.additions()
+    assert {len(row) for row in off.values()} == {2} and "1,600 steps" in off["no palette"]
+    for row in off.values():  # two runs of 1,600 steps hardly differ
+        assert row["1,600 steps"][1] < 0.6
+    best = max(row["1,600 steps"][0] for name, row in off.items() if name != "no palette")
+    assert 0.5 < best - off["as fit does"]["1,600 steps"][0] < 1.5  # a point or so
+    cut = off["as fit does"]["400 steps"][0] - off["weights not cut at 4"]["400 steps"][0]
+    assert 2 < cut < 8
+    shares = [share for found in table["contexts"].values() for pair in found.values()
+              for share in pair]  # fmt: skip
+    assert max(shares) - min(shares) < 0.02  # dropping the context: nothing but noise
+    palette, plain = (np.mean(table["networks"]["right"][name], 0) for name in ("palette", "plain"))
+    assert 8 < palette[0] / plain[0] < 13 and 1.5 < palette[-1] / plain[-1] < 2
+
+
 class Small(torch.nn.Module):
     """A network with one weight, to be trained in no time."""
 
