@@ -1,15 +1,18 @@
 """The band of good runs and the verdict on a run against it."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 import torch
 
+from diffutils.schedule import linear_schedule
 from diffutils.sprites import judge
 from diffutils.stage import reference
 from diffutils.stage.reference import STEPS, WINDOW, guild, lesson_run, smooth, verdict
-from diffutils.training import Record
+from diffutils.training import Record, fit
+from diffutils.votes import PaletteUnet
 
 
 @pytest.fixture
@@ -31,8 +34,40 @@ def test_a_loss_half_as_high_again_is_above_and_slow(normal):
     assert "too slowly" in verdict(1.5 * normal)
 
 
+def test_a_loss_that_is_where_good_runs_were_before_is_told_when(normal):
+    late = np.concatenate([np.full(800, normal[0]), normal[:800]])
+    assert re.search(r"good runs had this after (7[89]|80|81)\d steps", verdict(late))
+    assert "good runs had" not in verdict(np.linspace(0.6, 0.3, STEPS))
+
+
 def test_a_loss_that_has_not_moved_is_told_so():
-    assert "hardly moved" in verdict(np.full(STEPS, 0.35))
+    said = verdict(np.full(STEPS, 0.17))
+    assert "hardly moved" in said and "a hundred times or more. That is the learning rate" in said
+    wrong_target = verdict(np.full(STEPS, 1.8))
+    assert "began at 1.8" in wrong_target and "learning rate" not in wrong_target
+
+
+def test_the_band_and_what_passes_for_normal_are_both_told(normal):
+    band = reference.reference()
+    mean, low, high = (band[key][-1] for key in ("mean", "low", "high"))
+    for loss, word in ((high + 0.09 * mean, "inside"), (high + 0.11 * mean, "above"),
+                       (low - 0.09 * mean, "inside"), (low - 0.11 * mean, "below")):  # fmt: skip
+        said = verdict(np.concatenate([normal[:-100], np.full(100, loss)]))
+        assert said.startswith(f"{word}: ") and "have 0.0041 to 0.0046 after 1600 steps" in said
+        assert "0.0036 to 0.005 passes for normal" in said
+
+
+@pytest.mark.parametrize(("rate", "words"), [
+    (3e-5, "a hundred times or more. That is the learning rate"),
+    (3e-4, "too slowly. Is the learning rate near 3e-3"),
+])  # fmt: skip
+def test_a_learning_rate_that_is_too_small_is_named(rate, words):
+    torch.manual_seed(0)
+    schedule = linear_schedule()
+    run = fit(PaletteUnet(schedule=schedule), guild()[0], schedule=schedule, steps=STEPS,
+              batch_size=reference.BATCH_SIZE, learning_rate=rate)  # fmt: skip
+    losses = [record.loss for record, _ in zip(run, range(150), strict=False)]
+    assert verdict(losses).startswith("above: ") and words in verdict(losses)
 
 
 def test_a_loss_that_exploded_within_the_first_window_has_too_large_steps():

@@ -17,7 +17,6 @@ from diffutils import (
     IdealDenoiser,
     NoiseSchedule,
     denoise_add_noise,
-    guess_noise,
     linear_schedule,
     perturb_input,
     predict_x0,
@@ -198,37 +197,49 @@ def the_pixel_that_was_black(cell):
     assert_close(believed, predict_x0(x_t, 250, pixel(0.4), schedule=SCHEDULE)[0, 0, 0, 0])
 
 
-@compares("04", "possible = torch.tensor")
-def squares_want_the_mean_and_sizes_the_median(cell):
-    names = cell()
-    assert names["cheapest"] == pytest.approx(names["possible"].mean().item(), abs=1e-3)
-    assert names["plain"] == pytest.approx(names["possible"].median().item(), abs=1e-3)
-
-
-@compares("04", "def loss_on_batch")
-def the_loss_of_a_batch(cell):
-    x0, _ = some_sprites(20)
-    fresh = small_network()
-    names = cell(x0=x0, schedule=SCHEDULE, fresh=fresh)
+@compares("04", "def loss_of(w)")
+def the_slope_of_one_weight(cell):
+    names = cell(schedule=SCHEDULE, device="cpu")
     sprites, noise, errors = names["batch"], names["noise"], []
     for k, level in enumerate(names["i"].tolist()):
         x_t = perturb_input(sprites[k : k + 1], level, noise[k : k + 1], schedule=SCHEDULE)
-        guess = guess_noise(fresh, x_t, level, schedule=SCHEDULE)
-        errors.append(((guess - noise[k]) ** 2).mean())
-    assert_close(names["before"], torch.stack(errors).mean())
+        errors.append(((0.3 * x_t - noise[k]) ** 2).mean())
+    assert_close(names["loss_of"](0.3), torch.stack(errors).mean())
+    assert_close(names["w"].grad, -2 * (names["x_t"] * noise).mean())
 
 
-@compares("04", "def loss_after_step")
-def a_step_by_hand_is_that_of_the_optimiser(cell):
-    x0, _ = some_sprites(20)
-    fresh = PaletteUnet(schedule=SCHEDULE)
-    batch = cell_with("04", "def loss_on_batch").source
-    names = {"x0": x0, "schedule": SCHEDULE, "fresh": fresh, "torch": torch,
-             "perturb_input": perturb_input}  # fmt: skip
-    exec(batch, names)
-    stepped = cell(**{k: names[k] for k in ("schedule", "fresh", "before", "loss_on_batch")})
-    torch.optim.SGD(fresh.parameters(), lr=1.0).step()
-    assert stepped["after"] == pytest.approx(names["loss_on_batch"](fresh).item(), abs=1e-5)
+class OneWeight(torch.nn.Module):
+    """A network that answers w times what it sees."""
+
+    def __init__(self, schedule):
+        super().__init__()
+        self.w = torch.nn.Parameter(torch.tensor(0.4))
+
+    def forward(self, x, t):
+        return self.w * x
+
+
+@compares("04", "def teach(nn_model")
+def the_loop_asks_what_the_library_asks(cell):
+    x0, _ = some_sprites(40)
+    names = cell(schedule=SCHEDULE, device="cpu", x0=x0, ContextUnet=OneWeight)
+    torch.manual_seed(3)
+    first, later = names["teach"](OneWeight(SCHEDULE), rate=0.01, rounds=2)
+    torch.manual_seed(3)
+    w = OneWeight(SCHEDULE)
+    optimizer = torch.optim.AdamW(w.parameters(), lr=0.01)
+    for found in (first, later):
+        sprites = x0[torch.randint(len(x0), (16,))]
+        levels, noise = torch.randint(1, 501, (16,)), torch.randn_like(sprites)
+        errors = []
+        for k, level in enumerate(levels.tolist()):
+            x_t = perturb_input(sprites[k : k + 1], level, noise[k : k + 1], schedule=SCHEDULE)
+            errors.append(((w(x_t, level / 500) - noise[k]) ** 2).mean())
+        loss = torch.stack(errors).mean()
+        assert found == pytest.approx(loss.item(), rel=1e-5)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
 
 
 @compares("05", "put_back = beta**0.5")

@@ -32,7 +32,8 @@ SEEDS = range(5)
 WINDOW = 100  # steps that are averaged
 EVERY = 50
 MARGIN = 0.1  # how far outside the five runs is still normal, as a part of their mean
-ASK = "Is t the level / timesteps, the target the noise that went in, the learning rate near 3e-3?"
+FRESH = 0.34  # twice the loss of a network that has learned nothing yet
+ASK = "Is the learning rate near 3e-3, t the level / timesteps, the target the noise that went in?"
 
 
 def guild():
@@ -79,9 +80,9 @@ def reference_path():
 def verdict(losses):
     """Where a run's losses (one a step) stand, in a sentence that begins with one word of four.
 
-    "inside", "above" or "below" the band of the five runs at the run's last step, with what to look
-    for; "unknown" where a run is too short to say. A run of more steps is judged at the last step
-    that the band has.
+    "inside", "above" or "below" the band of the five runs at the run's last step, widened by a
+    tenth of their mean on either side, with what to look for; "unknown" where a run is too short
+    to say. A run of more steps is judged at the last step that the band has.
     """
     losses = check_numbers("verdict", "losses", losses)
     if losses.ndim != 1:
@@ -96,11 +97,12 @@ def verdict(losses):
     step = min(len(losses), band["step"][-1])
     mean, low, high = (float(np.interp(step, band["step"], band[k]))
                        for k in ("mean", "low", "high"))
-    low, high = low - MARGIN * mean, high + MARGIN * mean
+    lowest, highest = low - MARGIN * mean, high + MARGIN * mean
     curve = smooth(losses[:step])
-    place = "above" if curve[-1] > high else "below" if curve[-1] < low else "inside"
-    found = (f"{place}: {digits(curve[-1])} over the last {WINDOW} steps, where five runs that "
-             f"went well have {digits(low)} to {digits(high)} after {step} steps.")
+    place = "above" if curve[-1] > highest else "below" if curve[-1] < lowest else "inside"
+    found = (f"{place}: {digits(curve[-1])} over the last {WINDOW} steps. Five runs that went well "
+             f"have {digits(low)} to {digits(high)} after {step} steps; with a tenth of room on "
+             f"either side, {digits(lowest)} to {digits(highest)} passes for normal.")
     return found + HINTS[place](losses, curve)
 
 
@@ -113,11 +115,17 @@ def why_above(losses, curve):
     start = losses[:10].mean()
     if curve[-1] > 1.25 * min(np.nanmin(curve), start) or losses.max() > 3 * start:
         return " It rose on the way: the steps are too large; a smaller rate may cure it."
-    if curve[-1] > 0.9 * start:
-        return (" It has hardly moved. Is the learning rate far too small, a hundred times? "
-                "If not: does optimizer.step() come after loss.backward(), and is the target the "
-                "noise that went into this very picture?")
-    return f" It falls, but too slowly. {ASK}"
+    if curve[-1] > 0.94 * curve[WINDOW - 1]:
+        if start > FRESH:
+            return (f" It began at {digits(start)} and has hardly moved, where good runs begin at "
+                    f"{digits(FRESH / 2)}. Is the target the noise that went into this very "
+                    "picture, and its std 1?")
+        return (" It has hardly moved: the steps are far too small, a hundred times or more. That "
+                "is the learning rate (the five had 0.003 at most), or, if it is not, a step that "
+                "is never taken: optimizer.step() belongs after loss.backward().")
+    mean, steps = (reference()[key][::-1] for key in ("mean", "step"))
+    there = f": good runs had this after {np.interp(curve[-1], mean, steps):.0f} steps"
+    return f" It falls, but too slowly{there if curve[-1] < mean[-1] else ''}. {ASK}"
 
 
 def why_below(losses, curve):

@@ -199,7 +199,7 @@ KNOWN_FAULTS = [
     Mutation(
         "23 every loss called normal",
         "diffutils/stage/reference.py",
-        'place = "above" if curve[-1] > high else "below" if curve[-1] < low else "inside"',
+        'place = "above" if curve[-1] > highest else "below" if curve[-1] < lowest else "inside"',
         'place = "inside"',
     ),
     Mutation(

@@ -7,7 +7,7 @@ that is not done does not stop the notebook. `result.require()` is for the tests
     result = checks.perturb_input(my_perturb_input)
 
 The right answers are the library's; each exercise's known mistakes are beside it in `levels`,
-`steps`, `shares`, `mixing`, `windows`, `contexts`, `loops` and `numbers`.
+`steps`, `shares`, `mixing`, `windows`, `contexts`, `loops`, `rates` and `numbers`.
 """
 
 from diffutils.stage.checks.choices import choice
@@ -18,6 +18,7 @@ from diffutils.stage.checks.loops import SAMPLER_LOOP, TRAINING_LOSS
 from diffutils.stage.checks.mixing import MIXING_DESK
 from diffutils.stage.checks.numbers import number, question
 from diffutils.stage.checks.predictions import ledger, predict, reveal
+from diffutils.stage.checks.rates import RATE_PLAN
 from diffutils.stage.checks.shares import EFFECTIVE_NUMBER, POSTERIOR_SHARES
 from diffutils.stage.checks.steps import DDIM_LEVELS, DDIM_STEP, DDPM_MEAN, DDPM_STEP
 from diffutils.stage.checks.windows import either_edge
@@ -43,6 +44,7 @@ __all__ = [
     "predict",
     "predict_x0",
     "question",
+    "rate_plan",
     "reveal",
     "sampler_loop",
     "training_loss",
@@ -90,6 +92,11 @@ def mixing_desk(function):
 def training_loss(function):
     """function(x0, *, nn_model, schedule): the loss of one training step, one number."""
     return check(TRAINING_LOSS, function)
+
+
+def rate_plan(function):
+    """function(step, steps): the share of the highest learning rate at a step, from 0 on."""
+    return check(RATE_PLAN, function)
 
 
 def ddpm_mean(function):

@@ -482,6 +482,71 @@ CHOICES += (
 )
 
 
+# --- the floor of lesson 04 ----------------------------------------------------------------------
+
+
+@cache
+def measure_floor():
+    """What the ideal denoiser of 500 sprites pays, by level, and that of a single sprite."""
+    schedule, x0, levels = linear_schedule(), some_sprites(500), range(20, 501, 20)
+    ideal, noise = IdealDenoiser(x0, schedule=schedule), noise_like(x0[:100], 6)
+    alone, alone_at = IdealDenoiser(x0[:1], schedule=schedule), x0[:1].expand(100, -1, -1, -1)
+
+    def paid(reader, sprites, i):
+        x_t = perturb_input(sprites, i, noise, schedule=schedule)
+        t = torch.full((len(x_t),), i / schedule.timesteps)
+        return off(reader(x_t, t), noise)
+
+    loss = {i: paid(ideal, x0[:100], i) for i in levels}
+    x_t = perturb_input(x0[:100], 460, noise, schedule=schedule)
+    return {
+        "low": loss[20],
+        "high": loss[460],
+        "upper": 100 * sum(loss[i] for i in levels if i > 250) / sum(loss.values()),
+        "fit": ideal.effective_number(x_t, 460).median().item(),
+        "alone": max(paid(alone, alone_at, i) for i in levels),
+    }
+
+
+CHOICES += (
+    Choice(
+        "why-not-zero",
+        "The loss of a good run stops falling long before it is 0. Why can no network, however "
+        "good, bring it down to 0?",
+        measure_floor,
+        (
+            Answer(
+                "right",
+                "Where the noise is strong, several sprites fit the same picture, and what costs "
+                "least is wrong for each of them.",
+                "in a world of 500 sprites about {fit:.0f} fit a picture at level 460, and the "
+                "ideal denoiser pays {high:.4f} there; in a world of one sprite it pays "
+                "{alone:.6f} at most",
+            ),
+            Answer(
+                "too-small",
+                "Networks are too small: one that knew every sprite by heart would reach 0.",
+                "the ideal denoiser does know every sprite of its world by heart. In a world of "
+                "500 sprites it pays {high:.4f} at level 460",
+            ),
+            Answer(
+                "noise-is-random",
+                "Noise is random, so that nobody can guess it exactly.",
+                "it was as random in a world of one sprite, and there the ideal denoiser is off by "
+                "{alone:.6f} at most: who knows the sprite knows the noise",
+            ),
+            Answer(
+                "too-little-noise",
+                "At the low levels there is so little noise in a picture that it cannot be "
+                "measured exactly.",
+                "at level 20 the ideal denoiser of 500 sprites pays {low:.6f}; {upper:.0f} % of "
+                "all that it pays, it pays above level 250",
+            ),
+        ),
+    ),
+)
+
+
 def find(name):
     """The Choice of this name; ValueError names those there are."""
     for choice in CHOICES:

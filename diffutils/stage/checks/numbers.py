@@ -52,6 +52,10 @@ def level_where(signal_share):
     return int((linear_schedule().alpha_bar > signal_share).sum())
 
 
+def grey_steps(mistake, power):
+    """A mistake of the noise at level 250 in steps of 255 of the sprite, the factor to a power."""
+    return 127.5 * mistake * ((1 - left(250)) / left(250)) ** (power / 2)
+
 
 def share_of_black(votes):
     """The share of black in a world of black and white, at a pixel of 0.3 at level 250."""
@@ -281,6 +285,199 @@ QUESTIONS = (
             ),
             Wrong("numbers", lambda: 768, "that is the sum over a sprite; the loss is a mean"),
         ),
+    ),
+    Question(
+        "echo-half-way",
+        "At level 184 picture and noise both have 0.71 of their std. A network hands the picture "
+        "back that it was shown, of black or white pixels. What is its mean squared error?",
+        lambda: left(184) + (1 - (1 - left(184)) ** 0.5) ** 2,
+        "{right:.3f}: 0.5 for the sprite, which has no business in the answer, and 0.29 squared "
+        "for the noise, of which only 0.71 was handed back",
+        (
+            Wrong(
+                "sprite-alone",
+                lambda: 0.5,
+                "that is the sprite in the answer, squared; but the noise that comes back is not "
+                "whole either: 0.71 of it where 1 is asked for",
+            ),
+            Wrong(
+                "all-of-it",
+                lambda: 1,
+                "that is what an answer of 0 costs; this answer holds most of the noise. There are "
+                "two mistakes in it that have nothing to do with each other: square each, then add",
+            ),
+            Wrong(
+                "half-squared",
+                lambda: left(184) + 1 - (1 - left(184)) ** 0.5,
+                "one of the two parts of the mistake was added as it is; both are squared first",
+            ),
+            Wrong(
+                "subtracted",
+                lambda: left(184) - (1 - (1 - left(184)) ** 0.5) ** 2,
+                "the two parts of the mistake have nothing to do with each other, so their squares "
+                "add up",
+            ),
+            Wrong(
+                "noise-counted-whole",
+                lambda: 1 + left(184),
+                "that counts all of the noise as a mistake, and the sprite besides; 0.71 of the "
+                "noise is as it should be",
+            ),
+            Wrong(
+                "noise-alone",
+                lambda: (1 - (1 - left(184)) ** 0.5) ** 2,
+                "that is what is missing of the noise; the sprite came back as well",
+            ),
+            Wrong(
+                "difference",
+                lambda: 1 - (1 - left(184)) ** 0.5,
+                "that is what is missing of the noise, not squared, and the sprite came back too",
+            ),
+            Wrong("zero", lambda: 0, "that would be a perfect guess; a sprite is in this one"),
+            Wrong(
+                "root",
+                lambda: (left(184) + (1 - (1 - left(184)) ** 0.5) ** 2) ** 0.5,
+                "that is the size of the mistake; the loss is a mean of squares",
+            ),
+            Wrong("std", lambda: left(184) ** 0.5, "that is the std of one of the parts"),
+        ),
+        tolerance=0.025,
+    ),
+    Question(
+        "best-echo-half-way",
+        "At level 184 picture and noise both have 0.71 of their std; pixels are black or white. A "
+        "network hands back w times what it sees. What is the smallest loss, for the best w?",
+        lambda: left(184),
+        "{right:.2f}, for w = 0.71: exactly what is left of the sprite's variance",
+        (
+            Wrong(
+                "echo",
+                lambda: left(184) + (1 - (1 - left(184)) ** 0.5) ** 2,
+                "that is the echo itself, w = 1; turned down a little it costs less",
+            ),
+            Wrong(
+                "turned-to-half",
+                lambda: 0.25 - (1 - left(184)) ** 0.5 + 1,
+                "that is the loss for w = 0.5; the best w lies between that and the echo",
+            ),
+            Wrong("silent", lambda: 1, "that is the loss for w = 0, of an answer of 0"),
+            Wrong(
+                "w-for-loss",
+                lambda: (1 - left(184)) ** 0.5,
+                "that would be a good w; asked for is what it costs",
+            ),
+            Wrong("zero", lambda: 0, "no w takes the sprite out of the answer and keeps the noise"),
+            Wrong(
+                "sprite-forgotten",
+                lambda: (1 - (1 - left(184)) ** 0.5) ** 2,
+                "that is the noise's part alone, and for w = 1; the sprite comes back as well",
+            ),
+            Wrong(
+                "sprite-alone",
+                lambda: left(184) ** 2,
+                "that is w squared times the sprite's share; what is missing of the noise counts "
+                "too",
+            ),
+        ),
+        tolerance=0.025,
+    ),
+    Question(
+        "times-seen",
+        "A network trains for 360 steps of 16 sprites, drawn at random from twenty heroes. How "
+        "often, on average, is each hero seen?",
+        lambda: 360 * 16 / 20,
+        "{right:.0f} times, each time at another level with other noise; of 1,596 heroes each is "
+        "seen three or four times",
+        (
+            Wrong("steps", lambda: 360, "that is the number of steps; a step shows 16 of twenty"),
+            Wrong(
+                "one-a-step",
+                lambda: 360 / 20,
+                "that would be so if a step showed one hero; it shows 16",
+            ),
+            Wrong(
+                "all-together",
+                lambda: 360 * 16,
+                "that is how many noisy heroes are seen in all, of twenty",
+            ),
+            Wrong(
+                "fraction-upside-down",
+                lambda: 360 * 20 / 16,
+                "then a hero would be seen more often than there are steps",
+            ),
+            Wrong("batch-by-heroes", lambda: 16 * 20, "the number of steps has to come in"),
+            Wrong("steps-by-batch", lambda: 360 / 16, "that many steps would show a single hero"),
+            Wrong("steps-by-heroes", lambda: 360 * 20, "a step does not show all twenty"),
+            Wrong("share-of-a-step", lambda: 16 / 20, "that is how often in a single step"),
+            Wrong("guild", lambda: 360 * 16 / 1596, "that is with all 1,596 of them"),
+        ),
+        tolerance=0.01,
+    ),
+    Question(
+        "grey-of-a-loss",
+        "At level 250 the spread of the noise is 0.848 and what is left of the sprite 0.530. The "
+        "loss is 0.005. How far is the guessed sprite off, in steps of grey, 255 from -1 to 1?",
+        lambda: grey_steps(0.005**0.5, 1),
+        "{right:.1f} steps of 255",
+        (
+            Wrong(
+                "root-missing",
+                lambda: grey_steps(0.005, 1),
+                "a loss is a mean of squares; its root is the size of the mistake",
+            ),
+            Wrong(
+                "noise-for-sprite",
+                lambda: grey_steps(0.005**0.5, 0),
+                "that is how far the noise is off; a mistake grows on its way to the sprite",
+            ),
+            Wrong(
+                "factor-upside-down",
+                lambda: grey_steps(0.005**0.5, -1),
+                "the mistake shrinks on its way to the sprite; at level 250 it grows",
+            ),
+            Wrong(
+                "factor-squared",
+                lambda: grey_steps(0.005**0.5, 2),
+                "the factor from noise to sprite comes in twice",
+            ),
+            Wrong(
+                "doubled",
+                lambda: 2 * grey_steps(0.005**0.5, 1),
+                "twice too much: from -1 to 1 is a way of 2, and 255 steps long",
+            ),
+            Wrong(
+                "doubled-noise",
+                lambda: 2 * grey_steps(0.005**0.5, 0),
+                "that is how far the noise is off, and 255 steps are a way of 2, not of 1",
+            ),
+            Wrong(
+                "all-squared",
+                lambda: grey_steps(0.005, 2),
+                "the mistake of the sprite is squared here; take the root of the loss first",
+            ),
+            Wrong(
+                "not-in-steps",
+                lambda: grey_steps(0.005**0.5, 1) / 127.5,
+                "that is the mistake of the sprite on the scale from -1 to 1; count it in steps",
+            ),
+            Wrong(
+                "noise-not-in-steps",
+                lambda: 0.005**0.5,
+                "that is the mistake of the noise; carry it over to the sprite and count steps",
+            ),
+            Wrong(
+                "spread-alone",
+                lambda: grey_steps(0.005**0.5, 0) * (1 - left(250)) ** 0.5,
+                "the spread came in, and what is left of the sprite did not",
+            ),
+            Wrong(
+                "signal-alone",
+                lambda: grey_steps(0.005**0.5, 0) / left(250) ** 0.5,
+                "what is left of the sprite came in, and the spread of the noise did not",
+            ),
+            Wrong("zero", lambda: 0, "small, but not so small"),
+        ),
+        tolerance=0.02,
     ),
     Question(
         "pixels-seen",
