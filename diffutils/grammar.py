@@ -26,7 +26,7 @@ from diffutils.expect import (
     check_mixture,
     check_times,
 )
-from diffutils.noising import check_signal
+from diffutils.noising import check_signal, noise_in
 from diffutils.schedule import NoiseSchedule
 from diffutils.sprites import forge
 from diffutils.sprites.judge import class_readers
@@ -59,10 +59,8 @@ class GrammarDenoiser:
             raise ValueError("GrammarDenoiser: t has several levels; expected one for all of x")
         i = int((t[0] * self.schedule.timesteps).round())
         check_levels("GrammarDenoiser", "t", i, x, self.schedule.timesteps, lowest=1)
-        alpha_bar = self.schedule.alpha_bar[i]
-        x0 = self.guess("GrammarDenoiser", x, i, c).double()
-        eps = (x.double() - alpha_bar.sqrt() * x0) / (1 - alpha_bar).sqrt()
-        return eps.to(x.dtype)
+        x0 = self.guess("GrammarDenoiser", x, i, c)
+        return noise_in(x.double(), i, x0.double(), schedule=self.schedule).to(x.dtype)
 
     def guess_x0(self, x, i, c=None):
         """The average of all legal sprites, each weighted by its share, like x."""

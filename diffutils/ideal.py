@@ -25,7 +25,7 @@ from diffutils.expect import (
     check_mixture,
     check_times,
 )
-from diffutils.noising import spread
+from diffutils.noising import noise_in
 from diffutils.schedule import NoiseSchedule
 
 ROWS = 512
@@ -57,10 +57,8 @@ class IdealDenoiser:
         i = check_times("IdealDenoiser", t, x).cpu().double() * self.schedule.timesteps
         i = i.round().long() if len(i) > 1 else i.round().long().squeeze(0)
         i = check_levels("IdealDenoiser", "t", i, x, self.schedule.timesteps, lowest=1)
-        alpha_bar = self.schedule.alpha_bar[i]
         x0 = self.average("IdealDenoiser", x, i, c).cpu().double()
-        noise = x.cpu().double() - spread(alpha_bar.sqrt(), x0) * x0
-        return (noise / spread((1 - alpha_bar).sqrt(), x0)).to(x)
+        return noise_in(x.cpu().double(), i, x0, schedule=self.schedule).to(x)
 
     def guess_x0(self, x, i, c=None):
         """The average of the sprites weighted by their shares, like x."""

@@ -38,6 +38,15 @@ def predict_x0(x_t, i, noise, *, schedule):
     return (x_t - spread((1 - alpha_bar).sqrt(), x_t) * noise) / spread(alpha_bar.sqrt(), x_t)
 
 
+def noise_in(x_t, i, x0, *, schedule):
+    """The unit noise in x_t at level i, 1..T, if x0 is the sprite in it: `predict_x0` turned round.
+
+    Unchecked, for arguments that were checked before; like x_t.
+    """
+    alpha_bar = schedule.alpha_bar[i]
+    return (x_t - spread(alpha_bar.sqrt(), x_t) * x0) / spread((1 - alpha_bar).sqrt(), x_t)
+
+
 def spread(values, x):
     """One number, (), or one an image, (B,), shaped to multiply images: (1 or B, 1, 1, 1)."""
     return values.to(device=x.device, dtype=x.dtype).reshape(-1, 1, 1, 1)

@@ -11,7 +11,7 @@ from reprlib import repr as short
 
 import torch
 
-from diffutils.descent import Descent, even_levels, guess_noise  # noqa: F401 the lessons ask here
+from diffutils.descent import Descent, even_levels
 from diffutils.expect import check_count, check_kind, check_like, check_number
 from diffutils.noising import check_arguments, check_signal, perturb_input, predict_x0, spread
 from diffutils.schedule import NoiseSchedule

@@ -12,7 +12,7 @@ import torch
 
 from diffutils.descent import Descent, even_levels
 from diffutils.expect import check_kind
-from diffutils.noising import predict_x0, spread
+from diffutils.noising import noise_in, predict_x0, spread
 from diffutils.sampling import denoise_ddim
 from diffutils.schedule import NoiseSchedule
 
@@ -63,16 +63,10 @@ def sample_dpm(
         step = log_snr[j] - log_snr[i]
         if x0_last is not None and j > 0:
             ahead = x0 + spread(step / (2 * step_last), x0) * (x0 - x0_last)
-            eps = noise_in(run.x, i, ahead, schedule)
+            eps = noise_in(run.x, i, ahead, schedule=schedule)
         run.x = denoise_ddim(run.x, i, j, eps, schedule=schedule)
         x0_last, step_last = x0, step
     return run.finish()
-
-
-def noise_in(x, i, x0, schedule):
-    """The unit noise in x at level i if x0 is the sprite in it; `predict_x0` the other way."""
-    alpha_bar = schedule.alpha_bar[i]
-    return (x - spread(alpha_bar.sqrt(), x) * x0) / spread((1 - alpha_bar).sqrt(), x)
 
 
 def descent(where, n_sample, device, n, levels, *, schedule, **arguments):

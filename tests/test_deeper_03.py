@@ -1,38 +1,17 @@
 """What the deeper notebooks of lesson 03 write by hand gives the numbers of a reference."""
 
-from pathlib import Path
-
-import nbformat
 import torch
+from cells import functions_of
 from torch.testing import assert_close
 
-from diffutils import ContextUnet, linear_schedule, load_pretrained, predict_x0
-from diffutils.sampling import guess_noise
+from diffutils import ContextUnet, guess_noise, linear_schedule, load_pretrained, predict_x0
 from diffutils.stage.checks import choices
 
-DEEPER = Path(__file__).parents[1] / "notebooks" / "deeper"
 SCHEDULE = linear_schedule()
 
 
-def cell_with(name, words):
-    cells = [c for c in nbformat.read(DEEPER / name, as_version=4).cells if c.cell_type == "code"]
-    (cell,) = (c for c in cells if words in c.source)
-    return cells[1].source, cell.source
-
-
-def functions_of(name, words, **given):
-    """What the cell that holds these words defines, run after the imports of its notebook."""
-    imports, source = cell_with(name, words)
-    names = {}
-    exec(imports, names)
-    names |= {"device": "cpu"} | given
-    torch.manual_seed(0)
-    exec(source, names)
-    return names
-
-
 def test_the_influence_of_a_network_that_echoes_is_one_pixel():
-    names = functions_of("03_reach.ipynb", "def influence")
+    names = functions_of("deeper/03_reach.ipynb", "def influence")
     names["nn_model"] = lambda x, t: x
     found = names["influence"]("guess", 250)
     assert found.count_nonzero() == 1 and found[8, 8] > 0
@@ -43,7 +22,7 @@ def test_the_influence_of_a_network_that_echoes_is_one_pixel():
 
 
 def test_a_slope_is_the_change_by_a_nudge():
-    names = functions_of("03_reach.ipynb", "def influence")
+    names = functions_of("deeper/03_reach.ipynb", "def influence")
     few = {"x0": names["x0"][:1].double(), "noise": names["noise"][:1].double()}
     names |= few | {"nn_model": names["nn_model"].double()}
     found = names["influence"]("enter", 250)
@@ -65,8 +44,8 @@ def test_a_slope_is_the_change_by_a_nudge():
 
 
 def test_half_of_the_say():
-    count = functions_of("03_reach.ipynb", "def pixels_for_half", stops=("enter", "middle", "up1"),
-                         influence=stages)["pixels_for_half"]  # fmt: skip
+    given = {"stops": ("enter", "middle", "up1"), "influence": stages}
+    count = functions_of("deeper/03_reach.ipynb", "def pixels_for_half", **given)["pixels_for_half"]
     assert count(torch.ones(16, 16)) == 128
     one = torch.full((16, 16), 1e-6)
     one[3, 3] = 1
@@ -81,15 +60,11 @@ def stages(stop, level):
 
 
 def test_opinions_together_are_the_networks_guess():
-    imports, source = cell_with("03_votes.ipynb", "def opinions")
     nn_model, _ = load_pretrained("palette")
     nn_model.conviction = 1.0
     known = (nn_model.palette <= 1).all(dim=1)
-    names = {}
-    exec(imports, names)
-    names |= {"nn_model": nn_model, "schedule": SCHEDULE, "known": known,
-              "palette": nn_model.palette[known]}  # fmt: skip
-    exec(source, names)
+    names = functions_of("deeper/03_votes.ipynb", "def opinions", nn_model=nn_model, known=known,
+                         schedule=SCHEDULE, palette=nn_model.palette[known])  # fmt: skip
     for level in (60, 300):
         x_t = names["perturb_input"](names["x_bob"], level, names["noise"], schedule=SCHEDULE)
         with torch.no_grad():
@@ -102,7 +77,7 @@ def test_opinions_together_are_the_networks_guess():
 def test_training_moves_sprites_by_as_much_as_it_says():
     start = ContextUnet(channels=8, hidden=16, schedule=SCHEDULE)
     seen = []
-    names = functions_of("03_moved.ipynb", "def trained")
+    names = functions_of("deeper/03_moved.ipynb", "def trained")
     names["load_pretrained"] = lambda kind: (start, SCHEDULE)
     names["train"] = torch.zeros(4, 3, 16, 16)
     names["train"][..., 8, 8] = 1

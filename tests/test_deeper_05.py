@@ -1,39 +1,18 @@
 """What lesson 05 and its deeper notebooks claim and write by hand, against the library."""
 
-from pathlib import Path
-
-import nbformat
 import pytest
 import torch
+from cells import code_of, functions_of
 from torch.testing import assert_close
 
-from diffutils import IdealDenoiser, NoiseSchedule, guess_noise, linear_schedule
+from diffutils import IdealDenoiser, NoiseSchedule, denoise_add_noise, linear_schedule
 from diffutils.measure import mean_and_error, variety
 from diffutils.pixels import to_float
 from diffutils.sprites import forge_sprites
 from diffutils.stage.checks.descent import right_left
 from diffutils.stage.compared import colourfulness, compare, lost, plot_compared
-from diffutils.votes import PaletteUnet
 
-NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 SCHEDULE = linear_schedule(500)
-
-
-def code_of(name):
-    cells = nbformat.read(NOTEBOOKS / name, as_version=4).cells
-    return [cell for cell in cells if cell.cell_type == "code"]
-
-
-def functions_of(name, start, **given):
-    """What the cell that holds `start` defines, run after the imports of its notebook."""
-    cells = code_of(name)
-    (cell,) = (c for c in cells if start in c.source)
-    names = {}
-    exec(cells[1].source, names)
-    names |= given
-    torch.manual_seed(0)
-    exec(cell.source, names)
-    return names
 
 
 def some_sprites(n):
@@ -60,21 +39,20 @@ def test_what_the_echo_foretells_is_the_right_answer_of_its_exercise():
     assert names["foretold"][:500] == pytest.approx(wanted, rel=1e-6, abs=1e-12)
 
 
-def test_a_longer_step_keeps_the_product_and_asks_at_the_levels_that_are_known():
-    torch.manual_seed(1)
-    nn_model = PaletteUnet(channels=16).eval().requires_grad_(False)
-    for parameter in nn_model.parameters():
-        parameter.add_(0.1 * torch.randn_like(parameter))
-    source = next(c.source for c in code_of("deeper/05_long_steps.ipynb") if "coarser" in c.source)
-    names = {"schedule": SCHEDULE, "nn_model": nn_model, "guess_noise": guess_noise}
-    exec("import diffutils\n" + source[source.index("def coarser") :], names)
-    short, ask = names["coarser"](25)
-    levels = list(range(0, 501, 20))
-    assert_close(short.alpha_bar, SCHEDULE.alpha_bar[levels])
-    x = torch.randn(2, 3, 16, 16)
-    for k in (1, 12, 25):
-        wanted = guess_noise(nn_model, x, levels[k], schedule=SCHEDULE)
-        assert_close(guess_noise(ask, x, k, schedule=short), wanted)
+@pytest.mark.parametrize("steps", [1, 25, 100, 500])
+def test_the_levels_of_long_steps_are_even_and_the_last_one_adds_most(steps):
+    names = functions_of("deeper/05_long_steps.ipynb", "def levels_of")
+    assert names["levels_of"](steps) == list(range(500, -1, -500 // steps))
+
+
+def test_the_noise_of_a_long_last_step_is_what_one_step_of_that_length_adds():
+    names = functions_of("deeper/05_long_steps.ipynb", "def levels_of")
+    cell = next(c.source for c in code_of("deeper/05_long_steps.ipynb") if "last =" in c.source)
+    exec(cell, names)
+    zero = torch.zeros(1, 3, 2, 2, dtype=torch.float64)
+    for steps, low in ((500, 1), (100, 5), (25, 20), (10, 50)):
+        added = denoise_add_noise(zero, low, zero, zero + 1, schedule=SCHEDULE, i_prev=0)
+        assert names["last"][steps] == pytest.approx(added.mean().item(), rel=1e-6)
 
 
 def test_the_parts_of_a_sprite_add_up_and_an_outline_is_all_of_a_block():

@@ -190,7 +190,7 @@ def test_every_link_of_the_real_copies_leads_somewhere(tmp_path):
                 assert (path.parent / target).resolve().is_relative_to(tmp_path), target
                 assert (path.parent / target).exists(), (path.name, target)
                 pictures += target.endswith(".png")
-    assert pictures >= 4
+    assert pictures >= 5
 
 
 # --- the command -----------------------------------------------------------------------------

@@ -64,7 +64,6 @@ def page_of(shown):
     return shown.still() if hasattr(shown, "still") else shown._repr_mimebundle_()["text/html"]
 
 
-@pytest.mark.filterwarnings("ignore:constrained_layout not applied")  # very long names
 @pytest.mark.parametrize("show", SHOWN.values(), ids=SHOWN)
 def test_names_with_markup_leave_the_page_as_it_is(show):
     evil, good = (page_of(show(text)) for text in (EVIL, "good"))

@@ -38,6 +38,7 @@ from diffutils.schedule import (
     linear_schedule,
     rescale_zero_terminal_snr,
 )
+from diffutils.solvers import sample_dpm, sample_heun
 from diffutils.sprites import forge_sprites, judge, render
 from diffutils.sprites.relatives import relatives
 from diffutils.stage import reference
@@ -314,7 +315,9 @@ CALLS = [
     Call(guess_noise, {"nn_model": Toy(), "x": X, "i": 3, "schedule": SCHEDULE,
                        "context": torch.ones(3, 5), "guidance": 2.0}, like("x"), 300),
     Call(sample_ddpm, SAMPLER | {"save_rate": 3, "inject_noise": True}, sampled, 400),
-    Call(sample_ddim, SAMPLER | {"n": 3}, sampled, 300),
+    Call(sample_ddim, SAMPLER | {"n": 3, "eta": 0.5}, sampled, 300),
+    Call(sample_heun, SAMPLER | {"n": 3}, sampled, 100),
+    Call(sample_dpm, SAMPLER | {"n": 3}, sampled, 100),
     Call(training.fit, {"nn_model": Toy(), "x0": X, "schedule": SCHEDULE, "contexts":
          torch.ones(3, 5), "steps": 1, "seconds": 9.0, "batch_size": 2, "seed": 0,
          "learning_rate": 1e-3, "accelerator": None, "bfloat16": False},

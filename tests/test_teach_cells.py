@@ -4,11 +4,10 @@ A cell runs by itself, after the imports of its lesson and with what it is given
 """
 
 import functools
-from pathlib import Path
 
-import nbformat
 import pytest
 import torch
+from cells import NOTEBOOKS, cell_with, code_of, functions_of
 from torch.testing import assert_close
 
 import diffutils
@@ -26,34 +25,10 @@ from diffutils.sprites import bob, forge_sprites
 from diffutils.stage.checks.choices import answers
 from diffutils.votes import PaletteUnet
 
-NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 LESSONS = sorted(path.name[:2] for path in NOTEBOOKS.glob("*.ipynb"))
 SCHEDULE = linear_schedule(500)
 ONES, ZEROS = torch.ones(1, 3, 2, 2), torch.zeros(1, 3, 2, 2)
 COMPARISONS = {}
-
-
-@functools.cache
-def code_cells(lesson):
-    """The code cells of a lesson; the imports are in the second."""
-    (path,) = NOTEBOOKS.glob(f"{lesson}_*.ipynb")
-    return [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
-
-
-def cell_with(lesson, words):
-    (cell,) = (c for c in code_cells(lesson) if words in c.source)
-    return cell
-
-
-def run(lesson, *words, **given):
-    """What stands after the imports and the cells that hold these words, one after another."""
-    names = {}
-    exec(code_cells(lesson)[1].source, names)
-    names |= given
-    for each in words:
-        torch.manual_seed(0)
-        exec(cell_with(lesson, each).source, names)
-    return names
 
 
 def compares(lesson, words):
@@ -282,12 +257,12 @@ def the_last_step(cell):
 @pytest.mark.parametrize(("lesson", "words"), COMPARISONS, ids=lambda part: part)
 def test_a_teach_cell_gives_the_numbers_of_the_library(lesson, words):
     assert "teach" in cell_with(lesson, words).metadata.tags
-    COMPARISONS[lesson, words](functools.partial(run, lesson, words))
+    COMPARISONS[lesson, words](functools.partial(functions_of, lesson, words))
 
 
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_every_teach_cell_is_compared_once(lesson):
-    for cell in code_cells(lesson):
+    for cell in code_of(lesson):
         if "teach" in cell.metadata.get("tags", []):
             found = [words for of, words in COMPARISONS if of == lesson and words in cell.source]
             assert len(found) == 1, cell.source

@@ -21,6 +21,7 @@ import html
 import io
 import math
 import re
+import textwrap
 from functools import cache
 from pathlib import Path
 
@@ -386,7 +387,8 @@ def plot_dots(dots, *, x_label, limits, title=None, colours=None, marks=None, te
                       ha="center", backgroundcolor="white").set_in_layout(False)  # fmt: skip
         axes.set(xlim=limits, ylim=(len(rows) - 0.5, -0.5 - 0.3 * bool(marks)))
         axes.set_yticks(range(len(rows)))
-        axes.set_yticklabels(map(plain, rows), fontsize=STYLE["axes.labelsize"])
+        said = [plain("\n".join(textwrap.wrap(row, 28))) for row in rows]  # a name in its margin
+        axes.set_yticklabels(said, fontsize=STYLE["axes.labelsize"])
         axes.set_xlabel(plain(x_label))
         axes.grid(False, axis="y")
         axes.tick_params(axis="y", length=0)

@@ -4,7 +4,7 @@ betas of longer steps, and the noise that is left where none is put back."""
 import torch
 
 from diffutils import sampling
-from diffutils.noising import perturb_input
+from diffutils.noising import noise_in, perturb_input
 from diffutils.schedule import linear_schedule
 from diffutils.stage.checks.asking import call
 from diffutils.stage.checks.coefficients import asks, at_levels, constant, recognise, schedule_words
@@ -228,13 +228,8 @@ UNKNOWN_STD = Exercise(
 # --- the mean of the step, from a guess of the sprite --------------------------------------------
 
 
-def noise_in(x, i, x0, schedule):
-    """The unit noise in x if this is the sprite."""
-    return (x - keep(schedule, i) * x0) / add(schedule, i)
-
-
 def right_from_sprite(x, i, x0, *, schedule):
-    eps = noise_in(x, i, x0, schedule).to(x)
+    eps = noise_in(x, i, x0, schedule=schedule)
     return sampling.denoise_add_noise(x, i, eps, 0, schedule=schedule)
 
 
@@ -262,7 +257,7 @@ def of_picture(schedule, i):
 
 
 def to_level_below(x, i, x0, *, schedule):
-    eps = noise_in(x, i, x0, schedule).to(x)
+    eps = noise_in(x, i, x0, schedule=schedule)
     return perturb_input(x0, i - 1, eps, schedule=schedule)
 
 

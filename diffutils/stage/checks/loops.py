@@ -9,7 +9,7 @@ import re
 
 import torch
 
-from diffutils.noising import perturb_input, predict_x0
+from diffutils.noising import noise_in, perturb_input, predict_x0
 from diffutils.sampling import denoise_add_noise, denoise_ddim
 from diffutils.schedule import linear_schedule
 from diffutils.stage.checks.asking import Misuse, Unfinished, as_tensor
@@ -666,7 +666,7 @@ def observe_loss(function):
 
 def observe_target(network, loss, schedule, levels):
     """Mean and std of the noise in the pictures, and the loss against the right one."""
-    noise = noise_in(network, schedule, levels)
+    noise = noise_in(network.x, levels, sprites(), schedule=schedule)  # nan at level 0
     good = noise.isfinite()
     right = ((noise - WEIGHT * network.x)[good] ** 2).mean()
     ratio = loss.detach().double().squeeze() / right
@@ -683,12 +683,6 @@ def observe_target(network, loss, schedule, levels):
     }
 
 
-def noise_in(network, schedule, levels):
-    """The noise that a right perturb_input would have needed for these pictures; nan at level 0."""
-    alpha_bar = schedule.alpha_bar[levels].reshape(-1, 1, 1, 1)
-    return (network.x - alpha_bar.sqrt() * sprites()) / (1 - alpha_bar).sqrt()
-
-
 def measure_loss(function):
     """What was drawn, and the loss: of this very batch `wanted`, and its share of that `ratio`."""
     network, loss, schedule = run_loss(function)
@@ -703,10 +697,14 @@ def measure_loss(function):
     if "noise, mean and std" in seen:
         mean, std = seen["noise, mean and std"].tolist()
         if std < 20:
-            noise = noise_in(network, schedule, levels.round().long())
+            at = levels.round().long()
+            noise = noise_in(network.x, at, sprites(), schedule=schedule)
             good = noise.isfinite()
             wanted = ((noise - WEIGHT * network.x)[good] ** 2).mean().item()
             found |= {"mean": mean, "std": std, "wanted": wanted, "ratio": found["loss"] / wanted}
+            sprite = (network.x * sprites()).sum() / (sprites() ** 2).sum()  # its mean share
+            rest = (network.x - sprite * sprites()).std()
+            found |= {"sprite": sprite.item(), "rest": rest.item()}
     return found
 
 
@@ -764,6 +762,19 @@ LOSS_SIGNS = (
         "too-few-levels",
         lambda y, r: y["told"] not in (1, y["sprites"]),
         "{your_told} levels were told for {your_sprites} sprites, each should have one",
+    ),
+    Sign(
+        "noise-never-added",
+        lambda y, r: abs(y["sprite"] - 1) < 1e-4 and y["rest"] < 1e-4,
+        "the network is shown pictures that hold {your_sprite:.2f} of the sprite and, beside it, "
+        "{your_rest:.2f} of noise, where {right_sprite:.2f} and {right_rest:.2f} are right for "
+        "such a batch: the clean sprites",
+    ),
+    Sign(
+        "sprite-never-shown",
+        lambda y, r: abs(y["sprite"]) < 0.1 * r["sprite"],
+        "the network is shown pictures that hold {your_sprite:.2f} of the sprite, where "
+        "{right_sprite:.2f} is right for such a batch: the noise alone",
     ),
     Sign(
         "noise-missing",
