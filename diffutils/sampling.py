@@ -63,10 +63,9 @@ def denoise_ddim(x, i, i_prev, pred_noise, *, schedule, eta=0, z=0):
         return perturb_input(x0, i_prev, pred_noise, schedule=schedule)
     z = check_fresh(where, z, x)
     alpha_bar, below = schedule.alpha_bar[level], schedule.alpha_bar[i_prev]
-    variance = eta**2 * (1 - below) / (1 - alpha_bar) * (1 - alpha_bar / below)
-    old = (1 - below - variance).clamp(min=0).sqrt()  # how much of the guessed noise stays
-    return (spread(below.sqrt(), x) * x0 + spread(old, x) * pred_noise
-            + spread(variance.sqrt(), x) * z)
+    fresh = eta**2 * (1 - alpha_bar / below) / (1 - alpha_bar)  # this share of the new variance
+    old, new = ((1 - below) * (1 - fresh)).sqrt(), ((1 - below) * fresh).sqrt()
+    return spread(below.sqrt(), x) * x0 + spread(old, x) * pred_noise + spread(new, x) * z
 
 
 def check_below(where, i, i_prev):

@@ -14,6 +14,7 @@
 13  noise added on the last step
 14  levels trained differ from levels sampled
 15  independent snapshots shown as a path
+16  DDIM with the wrong variance of fresh noise, hidden by a clamp
 17  averaged weights beside buffers that went stale
 18  checkpoints that execute code when they are loaded
 19  animations that need a content network
@@ -35,6 +36,7 @@ from torch.testing import assert_close
 import diffutils
 from diffutils import (
     IdealDenoiser,
+    denoise_ddim,
     linear_schedule,
     perturb_input,
     rescale_zero_terminal_snr,
@@ -189,6 +191,15 @@ def test_fault_14_levels_trained_are_levels_sampled():
         pass
     sample_ddpm(1, nn_model=Listener(sampled), schedule=short, height=8, progress=False)
     assert trained == sampled == set(range(1, 21))
+
+
+def test_fault_16_with_eta_1_each_step_of_ddim_has_the_variance_of_the_posterior():
+    x = torch.zeros(1, 1, 1, 1, dtype=torch.float64)
+    for i in range(2, 501):
+        added = denoise_ddim(x, i, i - 1, x, schedule=SCHEDULE, eta=1, z=x + 1)
+        below, here = SCHEDULE.alpha_bar[[i - 1, i]]
+        wanted = SCHEDULE.beta[i] * (1 - below) / (1 - here)
+        assert added.item() ** 2 == pytest.approx(wanted.item(), rel=1e-9)
 
 
 def test_fault_17_the_network_keeps_no_statistics_that_an_average_could_miss(nn_model):

@@ -549,6 +549,7 @@ def rewrite(path, change_tensors=None, change_metadata=None):
     (lambda t: t.update(extra=torch.zeros(1)), "unknown tensor 'extra'"),
     (lambda t: t.update({"enter.bias": torch.zeros(7)}), r"'enter.bias' has shape \(7,\)"),
     (lambda t: t["enter.bias"].fill_(float("nan")), "'enter.bias' has values that are not finite"),
+    (lambda t: t["enter.bias"][:1].fill_(float("inf")), "'enter.bias' has values that are not fin"),
 ])
 def test_weights_that_do_not_fit_are_named(saved, change, words):
     rewrite(saved[0], change_tensors=change)

@@ -154,6 +154,12 @@ KNOWN_FAULTS = [
         "range(schedule.timesteps - 1, -1, -1)",
     ),
     Mutation(
+        "16 the wrong variance of fresh noise in DDIM",
+        "diffutils/sampling.py",
+        "(1 - alpha_bar / below) / (1 - alpha_bar)",
+        "(1 - alpha_bar / below)",
+    ),
+    Mutation(
         "17 layers with statistics that an average misses",
         "diffutils/votes.py",
         "self.norm = nn.Sequential(nn.GroupNorm(GROUPS, wide), nn.SiLU())",
@@ -225,7 +231,6 @@ KNOWN_FAULTS = [
 NOT_PLANTED = {
     11: "training cells that run live: nbval runs the lessons",
     15: "the path and the snapshots are drawn in lesson 02: nbval compares them",
-    16: "there is no DDIM with noise in this code",
     26: "no account, token or GPU is asked for: there is no line to change",
 }
 
@@ -241,12 +246,6 @@ SLIPS = [
         "diffutils/solvers.py",
         "step / (2 * step_last)",
         "step_last / (2 * step)",
-    ),
-    Mutation(
-        "fresh noise in DDIM with the wrong variance",
-        "diffutils/sampling.py",
-        "(1 - below) / (1 - alpha_bar) * (1 - alpha_bar / below)",
-        "(1 - below) * (1 - alpha_bar / below)",
     ),
     Mutation(
         "classes of the ideal weighed by their sprites",
