@@ -59,12 +59,7 @@ def distance_to_average(samples, x0):
     """
     check_images("distance_to_average", "samples", samples)
     check_some("distance_to_average", "x0", x0)
-    if samples.shape[1:] != x0.shape[1:]:
-        raise ValueError(
-            f"distance_to_average: x0 has shape {tuple(x0.shape)}; expected images like samples, "
-            f"{tuple(samples.shape)}"
-        )
-    check_same_place("distance_to_average", "x0", x0, "samples", samples)
+    check_alike("distance_to_average", samples, x0)
     return ((samples - x0.mean(0)) ** 2).flatten(1).mean(1).sqrt()
 
 
@@ -86,6 +81,75 @@ def sharpness(samples):
     right = samples.diff(dim=3).flatten(1)
     below = samples.diff(dim=2).flatten(1)
     return torch.cat([right, below], dim=1).abs_().mean(1)
+
+
+def kernel_distance(samples, x0):
+    """The kernel distance of two sets of pictures, a float: about 0 if one law drew both.
+
+    samples    (M, C, H, W), M >= 2
+    x0         (N, C, H, W), N >= 2, of other pictures: one that stands in both sets pulls it down
+
+    The squared maximum mean discrepancy, unbiased (Bińkowski et al., 2018, arXiv 1801.01401,
+    section 4), on the d pixels themselves, in float64:
+        mean of k(x, x') + mean of k(y, y') - 2 mean of k(x, y),  k(x, y) = (x . y / d + 1)^3
+    where a picture is never compared with itself. It may be below 0; `distance_floor` says how
+    far it strays from 0 by chance.
+    """
+    x, y = check_two_sets("kernel_distance", samples, x0)
+
+    def kernel(a, b):
+        return (a @ b.T / a.shape[1] + 1) ** 3
+
+    def with_others(a):
+        k = kernel(a, a)
+        return (k.sum() - k.trace()) / (len(a) * (len(a) - 1))
+
+    return float(with_others(x) + with_others(y) - 2 * kernel(x, y).mean())
+
+
+def distance_floor(distance, x0, n, *, repeats=20, seed=0):
+    """What a distance says of n pictures of a law and other pictures of the same law.
+
+    distance   called as distance(samples, others), returns a number
+    x0         (N, C, H, W) pictures of one law, N >= n + 2
+    n          pictures that are compared with the N - n others
+    repeats    times, each with other pictures
+    seed       of the choice
+
+    Returns (repeats,) float64. A set whose distance is within their range cannot be told from
+    data by this distance and this many pictures. Data are drawn over and over from the same N,
+    so that the numbers are a little closer to each other than fresh ones would be.
+    """
+    check_some("distance_floor", "x0", x0)
+    check_count("distance_floor", "n", n, lowest=2, highest=max(2, len(x0) - 2))
+    check_count("distance_floor", "repeats", repeats)
+    check_count("distance_floor", "seed", seed, lowest=0, highest=2**63 - 1)
+    generator = torch.Generator().manual_seed(seed)
+    found = []
+    for _ in range(repeats):
+        order = torch.randperm(len(x0), generator=generator).to(x0.device)
+        found.append(float(distance(x0[order[:n]], x0[order[n:]])))
+    return torch.tensor(found, dtype=torch.float64)
+
+
+def check_two_sets(where, samples, x0):
+    """Two sets of at least two pictures each, of one size, as (M, d) and (N, d) float64."""
+    for name, x in (("samples", samples), ("x0", x0)):
+        check_images(where, name, x)
+        if len(x) < 2:
+            raise ValueError(f"{where}: {name} holds {len(x)}; expected 2 or more")
+    check_alike(where, samples, x0)
+    return samples.flatten(1).double(), x0.flatten(1).double()
+
+
+def check_alike(where, samples, x0):
+    """The pictures of both sets have one size, and lie on one device."""
+    if samples.shape[1:] != x0.shape[1:]:
+        raise ValueError(
+            f"{where}: x0 has shape {tuple(x0.shape)}; expected images like samples, "
+            f"{tuple(samples.shape)}"
+        )
+    check_same_place(where, "x0", x0, "samples", samples)
 
 
 def check_some(where, name, x):

@@ -8,7 +8,9 @@ from torch.testing import assert_close
 
 from diffutils import IdealDenoiser, linear_schedule
 from diffutils.measure import (
+    distance_floor,
     distance_to_average,
+    kernel_distance,
     loss_by_level,
     mean_and_error,
     sharpness,
@@ -80,9 +82,60 @@ def test_mean_and_error_by_hand():
     assert mean_and_error(torch.ones(9)) == (1.0, 0.0)
 
 
+def slow_kernel_distance(x, y):
+    """The same sum over pairs, one by one."""
+    def k(a, b):
+        return (float((a * b).double().mean()) + 1) ** 3
+
+    within = [sum(k(a, b) for i, a in enumerate(z) for j, b in enumerate(z) if i != j)
+              / (len(z) * (len(z) - 1)) for z in (x, y)]
+    return sum(within) - 2 * sum(k(a, b) for a in x for b in y) / (len(x) * len(y))
+
+
+def test_kernel_distance_by_hand_and_pair_by_pair(generator):
+    x = torch.tensor([1.0, -1.0]).reshape(2, 1, 1, 1)  # k(1, -1) = 0, k(0, .) = 1, k(1, 1) = 8
+    assert kernel_distance(x, torch.zeros(2, 1, 1, 1)) == pytest.approx(0 + 1 - 2)
+    x, y = (torch.rand(n, 3, 4, 4, generator=generator) * 2 - 1 for n in (5, 7))
+    assert kernel_distance(x, y) == pytest.approx(slow_kernel_distance(x, y), abs=1e-6)
+
+
+def test_kernel_distance_is_0_on_average_between_pictures_of_one_law(generator):
+    """Small sets, many times: a biased estimate (with the pairs of a picture and itself) shows."""
+    x0 = torch.randn(60, 3, 4, 4, generator=generator)
+    floor = distance_floor(kernel_distance, x0, 8, repeats=300)
+    mean, error = mean_and_error(floor)
+    assert abs(mean) < 3 * error and floor.min() < 0 < floor.max()
+    wider = distance_floor(kernel_distance, 1.5 * x0, 8, repeats=5)
+    assert wider.shape == (5,) and wider.dtype == torch.float64
+
+
+def test_kernel_distance_sees_what_the_average_does_not(generator):
+    """Two sets with one average, of which one varies less."""
+    x = torch.randn(300, 3, 4, 4, generator=generator)
+    y = torch.randn(300, 3, 4, 4, generator=generator)
+    floor = distance_floor(kernel_distance, x, 100)
+    assert kernel_distance(y, x) < 3 * floor.std() < kernel_distance(0.5 * y, x)
+
+
+def test_the_floor_compares_disjoint_sets_and_the_same_ones_for_a_seed():
+    x0, sizes = torch.arange(10.0).reshape(10, 1, 1, 1), []
+
+    def distance(a, b):
+        sizes.append((len(a), len(b), len(set(a.flatten().tolist()) & set(b.flatten().tolist()))))
+        return a.mean() - b.mean()
+
+    first = distance_floor(distance, x0, 4, repeats=3, seed=5)
+    assert sizes == [(4, 6, 0)] * 3 and first.std() > 0
+    assert torch.equal(first, distance_floor(distance, x0, 4, repeats=3, seed=5))
+    assert not torch.equal(first, distance_floor(distance, x0, 4, repeats=3, seed=6))
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: kernel_distance(torch.zeros(1, 3, 4, 4), torch.zeros(2, 3, 4, 4)), "holds 1"),
+        (lambda: kernel_distance(torch.zeros(2, 3, 4, 4), torch.zeros(2, 3, 8, 8)), "like samples"),
+        (lambda: distance_floor(kernel_distance, torch.zeros(5, 3, 4, 4), 4), "n is 4"),
         (lambda: loss_by_level(None, torch.zeros(1, 3, 4, 4), [1], schedule=SCHEDULE), "nn_model"),
         (lambda: loss_by_level(abs, torch.zeros(1, 3, 4, 4), [0], schedule=SCHEDULE), "level 0"),
         (lambda: loss_by_level(abs, torch.zeros(1, 3, 4, 4), [1], schedule=9), "schedule is a int"),

@@ -512,6 +512,18 @@ SLIPS = [
         "return apart.sum(1) / len(samples)",
     ),
     Mutation(
+        "a kernel distance that compares pictures with themselves",
+        "diffutils/measure.py",
+        "return (k.sum() - k.trace()) / (len(a) * (len(a) - 1))",
+        "return k.mean()",
+    ),
+    Mutation(
+        "a floor whose two sets overlap",
+        "diffutils/measure.py",
+        "x0[order[:n]], x0[order[n:]]",
+        "x0[order[:n]], x0[order]",
+    ),
+    Mutation(
         "a standard error without its root",
         "diffutils/measure.py",
         "(values.std() / len(values) ** 0.5)",
