@@ -1,6 +1,4 @@
 """Assignments for nbgrader: made of the lessons, marked by their checks, graded for three students.
-
-`pip install nbgrader` first: it is no part of what the tests install, since it brings a database.
 """
 
 import ast
@@ -91,7 +89,7 @@ def forget_the_root(notebook):
 
 
 def test_nbgrader_grades_right_wrong_and_empty_copies(tmp_path):
-    pytest.importorskip("nbgrader", reason="nbgrader is not installed: pip install nbgrader")
+    pytest.importorskip("nbgrader")
     course = tmp_path / "course"
     grading.lay_out(course)
     for name in grading.lessons():

@@ -34,7 +34,7 @@ Each exercise is worth one point. Run all cells once more before you hand in."""
 
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise: its text, the cell for the answer with nbgrader's marks, the cell that marks."""
+    """One exercise: its text, the cell for the answer with its marks, the cell with the check."""
 
     text: str
     answer: str
