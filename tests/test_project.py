@@ -20,7 +20,7 @@ FLOORS = {  # ground < sprites < subject < stage < doors; in a wing each module 
     "stage.desk": 7, "stage.reference": 7, "stage.checks": 7, "stage.figures": 7.5,
     "stage.order": 7.5, "stage.additions": 7.5,
     "stage.player": 8, "stage.compared": 8, "stage.diagrams": 8, "stage.widgets": 8,
-    "stage.lesson": 8,
+    "stage.lesson": 8, "stage.grading": 8, "stage.class_page": 8,
     "train": 9, "__main__": 9,
 }  # fmt: skip
 SUBJECT = {name for name, floor in FLOORS.items() if 2 <= floor <= 6}
