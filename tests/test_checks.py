@@ -810,6 +810,7 @@ NUMBERS_AS_SAID = [
     ("10^-3", 0.001), ("1e-3", 0.001), ("roughly 5 sprites", 5), ("twelve", 12), ("a dozen", 12),
     ("two and a half", 2.5), ("level 184", 184), ("12,288", 12288), ("nothing", 0),
     ("I'd say 0.97!", 0.97), ("~ 3.5?", 3.5), ("½", 0.5), ("−2", -2), ("50 per cent", 0.5),
+    ("sqrt(25)", 5), ("√25", 5), ("root of 0.25", 0.5), ("twice", 2), ("twice as much", 2),
 ]  # fmt: skip
 TWO, THREE = "is the loss lower or higher?", "variance above, below or one?"
 WORDS_AS_SAID = [
@@ -821,6 +822,9 @@ WORDS_AS_SAID = [
     ("not smoother, sharper", "sharper", ""), ("not sharper", "smoother", ""),
     ("colour, not outline", "colour", ""), ("it goes up", "higher", TWO), ("Lower!", "lower", TWO),
     ("Blurred.", "blurred", ""), ("noise", "noisy", ""), ("better than 0", "better", ""),
+    ("< 1", "below", THREE), (">1", "above", THREE), ("less sharp", "smoother", ""),
+    ("fewer", "no", "more pixels right? yes or no"), ("I think so", "yes", "yes or no"),
+    ("it looks further", "up", "up, down or level?"), ("it diverges", "higher", TWO),
 ]  # fmt: skip
 
 
