@@ -851,6 +851,8 @@ def clearing(axes, name, paths, far=45):
     paths   {name: (points, 2)} in pixels; the place is a fraction of the axes
     far     in pixels
     """
+    if any((np.diff(path[:, 0]) <= 0).any() for path in paths.values()):
+        return None  # a path that turns back has no one height
     (left, low), (right, high) = axes.transAxes.transform([(0, 0), (1, 1)])
     x = np.linspace(left + 0.15 * (right - left), left + 0.85 * (right - left), 71)
     heights = {n: np.interp(x, path[:, 0], path[:, 1]) for n, path in paths.items()}
