@@ -3,6 +3,7 @@
 What the cells print is compared by nbval when pytest runs the notebooks themselves.
 """
 
+import builtins
 import re
 import subprocess
 import sys
@@ -22,6 +23,8 @@ from build_notebooks import (
 from cells import shown
 from nbconvert.exporters import ScriptExporter
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from diffutils.stage.order import names_of
 
 LESSONS = sorted(NOTEBOOKS.glob("*.ipynb"))
 every_notebook = pytest.mark.parametrize("path", find_notebooks(), ids=lambda path: path.stem)
@@ -50,6 +53,30 @@ def test_there_are_lessons():
 @every_notebook
 def test_outputs_belong_to_the_cells(path):
     assert complaint(path) is None
+
+
+def cut_of(path, cut):
+    """(the cells of the sections that are in a cut, their minutes together)."""
+    cells, minutes, is_in = [], 0, True
+    for cell in read(path).cells:
+        if section := cell.metadata.get("lesson"):
+            is_in = cut in section["in"]
+            minutes += section["minutes"] * is_in
+        cells += [cell] * is_in
+    return cells, minutes
+
+
+@pytest.mark.parametrize("cut", ["20", "45", "90"])
+@every_lesson
+def test_a_cut_fits_its_time_and_uses_no_name_that_it_left_out(path, cut):
+    cells, minutes = cut_of(path, cut)
+    assert minutes <= int(cut)
+    made = set(dir(builtins))
+    for cell in cells:
+        if cell.cell_type == "code":
+            makes, uses = names_of(cell.source)
+            assert not {name for name in uses - made if not name.startswith("__")}, cell.id
+            made |= makes
 
 
 @every_notebook
