@@ -1,4 +1,4 @@
-"""The instructor's kit: a lesson as slides, with notes, a timetable, a check of the room, a handout.
+"""The instructor's kit: slides with notes, a timetable, a check of the room, a handout.
 
     python -m diffutils.present 04 --minutes 45     a deck of slides for the projector
 

@@ -82,7 +82,7 @@ function tight(slide) {
 }
 function fit(slide) { // with fonts that are wider than expected
   var inner = slide.querySelector(".body"), size = 30;
-  while (size > 20 && tight(slide)) inner.style.fontSize = --size + "px";
+  while (size > 24 && tight(slide)) inner.style.fontSize = --size + "px";
 }
 function look() {
   var wide = [];

@@ -40,7 +40,9 @@ def make_deck(lesson, minutes):
     slides = make_slides(lesson, minutes)
     sections = lesson.cut(minutes)
     body = [slide_html(-1, "check", CHECK, "", "")]
-    body += [slide_html(s.section, s.kind + " opening" * is_opening(s), s.html, running_head(s), s.cell) for s in slides]
+    for slide in slides:
+        look = slide.kind + " opening" * is_opening(slide)
+        body.append(slide_html(slide.section, look, slide.html, running_head(slide), slide.cell))
     plan = {
         "minutes": minutes,
         "shorter": max((cut for cut in CUTS if cut < minutes), default=0),

@@ -4,8 +4,8 @@
 
 mistune reads the Markdown. Links become plain text, since what they lead to is not in the room,
 and pictures become part of the page. `lines` is how many lines a block takes on a slide, measured
-with the widest font that one may meet there (DejaVu Sans, 30 pixels): with any other it is shorter.
-Formulas of the lessons are code spans, in ASCII; one in TeX is refused, since nothing here draws it.
+with the widest font that one may meet there, DejaVu Sans of 30 pixels: with others it is less.
+Formulas of the lessons are code spans, in ASCII; one in TeX is refused: nothing here draws it.
 """
 
 import base64

@@ -18,12 +18,13 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-from diffutils.stage.prose import SIZE, as_html, blocks, letters
+from diffutils.stage.prose import SIZE, Block, as_html, blocks, count_lines, letters
 
 FULL, LIST, MOST = 9.5, 12.5, 15.0  # lines that fill a slide of prose, of a list; the most
 SIZES = {7.6: 38, 9.5: 34, 12.2: 30, 16.0: 26, 99.0: 24}  # up to so many lines: letters so large
 CODE_LINES, CODE_WIDTH = 12, 1140  # of a slide of code: lines, and pixels across
 CODE_SIZES = range(30, 20, -1)  # of its letters; lines that are too long for the smallest wrap
+SMALLEST = min(CODE_SIZES)
 LETTER = 0.605  # the width of a letter of code, in parts of its height
 DROPPED = re.compile(r"Sources\.|(previous|next): |back to ")
 ASIDE = re.compile(r" ?\((?:[^()]|\([^()]*\))*\]\(deeper/[^)]*\)(?:[^()]|\([^()]*\))*\)")
@@ -279,7 +280,8 @@ def smaller(block):
     if not half:
         return [block]
     cut = [" ".join(sentences[:half]), " ".join(sentences[half:])]
-    return [type(block)("paragraph", f"<p>{part}</p>", part, block.lines / 2) for part in cut]
+    halves = [Block("paragraph", f"<p>{part}</p>", part, count_lines(part) + 0.6) for part in cut]
+    return [piece for half in halves for piece in smaller(half)]
 
 
 def group_html(group, more=0):
@@ -289,7 +291,7 @@ def group_html(group, more=0):
     lines = total_lines(group) + more
     size = next(size for most, size in SIZES.items() if lines <= most)
     inner = "".join(block.html for block in group)
-    return f'<div class=prose style="font-size:{size}px">{inner}</div>'
+    return f'<div class=prose style="font-size:{size / SIZE:.3f}em">{inner}</div>'
 
 
 def leads_in(group, after):
@@ -427,7 +429,7 @@ def shown_lines(source):
     return "\n".join(kept).strip("\n").split("\n")
 
 
-def most_letters(size=min(CODE_SIZES)):
+def most_letters(size=SMALLEST):
     """How many letters of code a line holds."""
     return int(CODE_WIDTH / (LETTER * size))
 
@@ -441,7 +443,7 @@ def code_height(piece):
 def code_html(piece):
     """Code in colours, as large as its longest line allows."""
     longest = max(len(line) for line in piece.split("\n"))
-    size = next((size for size in CODE_SIZES if longest <= most_letters(size)), min(CODE_SIZES))
+    size = next((size for size in CODE_SIZES if longest <= most_letters(size)), SMALLEST)
     coloured = highlight(piece, PythonLexer(stripnl=False), HtmlFormatter(nowrap=True)).rstrip("\n")
     rows = []
     for plain, line in zip(piece.split("\n"), coloured.split("\n"), strict=True):
@@ -459,7 +461,7 @@ def printed_html(lines):
     longest = max(letters().getlength(line) for line in lines) / SIZE
     largest = {1: 46, 2: 38, 3: 34, 4: 32}.get(len(lines), 28)
     size = max(21, min(largest, int(1150 / max(longest, 1))))
-    return f'<ul class=said style="font-size:{size}px">{rows}</ul>'
+    return f'<ul class=said style="font-size:{size / SIZE:.3f}em">{rows}</ul>'
 
 
 def picture_html(part):
@@ -509,6 +511,7 @@ def live_html(shown, told):
     controls = re.search(r"<em>(Controls: .*?)\. They move", "".join(shown), re.DOTALL)
     below = f"<p class=hint>{controls[1]}</p>" if controls else ""
     pictures = "".join(picture_html(part) for part in shown if "<img " in part)
-    return (f"<p class=lead>Live, in the notebook</p>{told or '<p class=question>Run the cell.</p>'}"
-            f"{below}<p class=hint>Key p: the picture made beforehand</p>"
+    told = told or "<p class=question>Run the cell.</p>"
+    return (f"<p class=lead>Live, in the notebook</p>{told}{below}"
+            "<p class=hint>Key p: the picture made beforehand</p>"
             f"<div class=held>{pictures}</div>")
