@@ -1,30 +1,88 @@
 """The instructor's kit: slides with notes, a timetable, a check of the room, a handout.
 
-    python -m diffutils.present 04 --minutes 45     a deck of slides for the projector
+    python -m diffutils.present 04 --minutes 45     slides for the projector, one file
+    python -m diffutils.present 04 --handout        two pages to print
+    python -m diffutils.present --plan 45           all lessons in classes of 45 minutes
+    python -m diffutils.present --check 04          is this machine ready? exit status 1 if not
 
-The deck is one file that needs no network; open it in a browser, and press w there for the
-presenter's window.
+The slides need no network: open the file in a browser, and press w there for the presenter's
+window. --plan and --check run the lessons, to see how long their cells take on this machine.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
-from diffutils.commands import Parser, run_command
+from diffutils.commands import Parser, count, run_command
 from diffutils.stage.deck import MARK, make_deck
 from diffutils.stage.desk import write
-from diffutils.stage.sections import CUTS, read_lesson
+from diffutils.stage.sections import CUTS, find_lessons, read_lesson
 
 PROGRAM = "python -m diffutils.present"
 
 
 def main(arguments=None):
     options = parse(arguments)
-    lesson = read_lesson(options.lesson)
+    names = [options.lesson] if options.lesson is not None else list(find_lessons())
+    lessons = [read_lesson(name) for name in names]
+    if options.check:
+        check(lessons)
+    elif options.plan:
+        plan(lessons, options)
+    elif options.handout:
+        hand_out(lessons[0], options.output)
+    else:
+        make_slides(lessons[0], options)
+
+
+def make_slides(lesson, options):
     page = make_deck(lesson, options.minutes)
     path = options.output or Path(f"{lesson.name}_{options.minutes}.html")
     save(path, page)
     print(f"{path}: {page.count('<section class=')} slides for {options.minutes} minutes, "
           f"{len(page) / 1e6:.1f} MB. Open it in a browser; w opens the presenter's window.")
+
+
+def hand_out(lesson, path):
+    from diffutils.stage.handout import make_handout
+
+    path = path or Path(f"{lesson.name}_handout.html")
+    save(path, make_handout(lesson))
+    print(f"{path}: two pages. Open it in a browser and print it.")
+
+
+def plan(lessons, options):
+    from diffutils.stage.timetable import in_words, lay_classes
+
+    classes = lay_classes(lessons, options.plan, options.minutes)
+    rehearsals = {} if options.no_run else rehearse_all(lessons)
+    print("\n".join(in_words(classes, options.plan, rehearsals)))
+    for lesson in lessons:
+        done = rehearsals.get(lesson.number)
+        if done is not None and done.failed:
+            sys.exit(f"lesson {lesson.number} stopped on the way: {done.failed[1]}")
+
+
+def check(lessons):
+    from diffutils.stage.preflight import in_words, look_at_lesson, look_at_machine
+
+    findings = look_at_machine()
+    rehearsals = rehearse_all(lessons)
+    for lesson in lessons:
+        findings += look_at_lesson(lesson, rehearsals[lesson.number])
+    print("\n".join(in_words(findings)))
+    sys.exit(any(finding.to_do for finding in findings))
+
+
+def rehearse_all(lessons):
+    """{lesson's number: Rehearsal}; says on the other stream what it is at."""
+    from diffutils.stage.rehearsal import rehearse
+
+    found = {}
+    for lesson in lessons:
+        print(f"running lesson {lesson.number} ...", file=sys.stderr, flush=True)
+        found[lesson.number] = rehearse(lesson)
+    return found
 
 
 def save(path, page):
@@ -39,13 +97,23 @@ def parse(arguments):
     parser = Parser(prog=PROGRAM, description=__doc__,
                     formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("lesson", nargs="?", help='its number, such as 04, or the path of a notebook')
-    add("--minutes", type=int, choices=CUTS, default=45, help="the cut: 20, 45 (the default) or 90")
-    add("--output", type=Path, metavar="FILE", help="where the page goes; by default it is named "
-        "after the lesson, here")
+    add("lesson", nargs="?", help="its number, such as 04, or the path of a notebook; with --plan "
+        "and --check all lessons if none is named")
+    add("--minutes", type=int, choices=CUTS, default=45,
+        help="the cut: 20, 45 (the default) or 90 minutes of a lesson")
+    add("--output", type=Path, metavar="FILE", help="where the slides or the handout go; by "
+        "default into a file here that is named after the lesson")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--handout", action="store_true", help="two pages to print instead of slides")
+    what.add_argument("--plan", type=count(), metavar="MINUTES",
+                      help="print the timetable in classes of so many minutes")
+    what.add_argument("--check", action="store_true", help="look at this machine before the class")
+    add("--no-run", action="store_true", help="with --plan: run nothing, tell the minutes alone")
     options = parser.parse_args(arguments)
-    if options.lesson is None:
+    if options.lesson is None and not options.plan and not options.check:
         parser.error("which lesson? Give its number, such as 04")
+    if options.output is not None and (options.plan or options.check):
+        parser.error("--output is for slides and handouts; --plan and --check print")
     return options
 
 

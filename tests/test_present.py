@@ -3,14 +3,18 @@
 import functools
 import json
 import re
+from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from diffutils import present
-from diffutils.stage import deck, prose, slides
+from diffutils.stage import deck, handout, preflight, prose, rehearsal, slides, timetable
+from diffutils.stage.rehearsal import Rehearsal
 from diffutils.stage.sections import CUTS, find_lessons, read_lesson
+
+ROOT = Path(__file__).parents[1]
 
 LESSONS = sorted(find_lessons())
 every_cut = pytest.mark.parametrize(
@@ -268,3 +272,160 @@ def test_what_cannot_be_presented_is_refused_in_one_line(small, tmp_path, capsys
     assert "left as it is" in refused(capsys, small, "--output", "mine.html")
     assert "left as it is" in refused(capsys, small, "--output", tmp_path)
     assert (tmp_path / "mine.html").read_text() == "my page"
+
+
+# --- the timetable ----------------------------------------------------------------------------
+
+
+def lessons():
+    return [read_lesson(number) for number in LESSONS]
+
+
+@pytest.mark.parametrize("length", [10, 20, 45, 60, 90, 180])
+@pytest.mark.parametrize("cut", CUTS)
+def test_every_section_of_the_cut_is_taught_once_in_order_and_no_class_is_too_long(length, cut):
+    classes = timetable.lay_classes(lessons(), length, cut)
+    taught = [(lesson.number, s.title) for c in classes for lesson, s in c.places]
+    assert taught == [(each.number, s.title) for each in lessons() for s in each.cut(cut)]
+    assert all(0 < c.minutes <= length for c in classes)
+
+
+def test_a_lesson_that_fits_into_a_class_is_not_torn_apart():
+    classes = timetable.lay_classes(lessons(), 45, 45)
+    assert len(classes) == len(LESSONS)
+    classes = timetable.lay_classes(lessons(), 90, 45)
+    assert [sorted({each.number for each, _ in c.places}) for c in classes][:2] == [
+        ["01", "02"], ["03", "04"]]
+
+
+def test_seconds_of_this_machine_stand_beside_the_minutes(small):
+    lesson = read_lesson(str(small))
+    one, other = (c.id for c in lesson.sections[1].cells if c.kind == "code")
+    classes = timetable.lay_classes([lesson], 45, 45)
+    said = "\n".join(timetable.in_words(classes, 45, {"09": Rehearsal({one: 0.25, other: 2.5})}))
+    assert "class 1: 7 of 45 minutes" in said and "0:03   4 min  Two" in said
+    assert "3 min  One  (2.8 s to run)" in said and "2.5 s  total = 1 + 1" in said
+
+
+def test_the_plan_of_the_course_is_printed_without_running(capsys):
+    present.main(["--plan", "45", "--no-run"])
+    said = capsys.readouterr().out
+    assert said.count("of 45 minutes") == len(LESSONS) and " s to run" not in said
+    assert "6 min  What fit adds" in said
+    assert "has a section of 7 minutes" in refused(capsys, "--plan", "6", "--no-run")
+    assert "expected a whole number" in refused(capsys, "--plan", "0")
+    assert "--output is for slides" in refused(capsys, "--plan", "45", "--output", "a.html")
+
+
+# --- the machine ------------------------------------------------------------------------------
+
+
+RUNS = [
+    new_markdown_cell("# 09 · Runs"),
+    code("import time"),
+    new_markdown_cell("## One", metadata=timing()),
+    code("import socket\nsocket.getaddrinfo('127.0.0.1', 80)\ntime.sleep(0.4)"),
+    code("socket.getaddrinfo('192.0.2.7', 80)"),
+    code("open('here', 'w').close()"),
+]
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
+    """rehearsed(source): how a lesson with this as its last cell ran, in a kernel of its own."""
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))  # without the guard of the tests
+
+    def rehearsed(source):
+        cells = [*RUNS, code(source)]
+        nbformat.write(new_notebook(cells=cells), tmp_path / "09_runs.ipynb")
+        lesson = read_lesson(str(tmp_path / "09_runs.ipynb"))
+        return lesson, rehearsal.rehearse(lesson)
+
+    return rehearsed
+
+
+def test_a_rehearsal_times_each_cell_and_notes_who_was_called(runs, tmp_path):
+    lesson, done = runs("1 + 1")
+    ids = [c.id for s in lesson.sections for c in s.cells if c.kind == "code"]
+    assert list(done.seconds) == ids and done.failed is None
+    assert 0.4 < done.seconds[ids[1]] < 5 and done.seconds[ids[0]] < done.seconds[ids[1]]
+    assert done.reached == ["192.0.2.7"] and done.start > 0
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name != "ipython") == ["09_runs.ipynb"]
+
+
+def test_a_rehearsal_names_the_cell_that_fails(runs):
+    lesson, done = runs("import diffutils\n1 / 0")
+    failed = lesson.sections[-1].cells[-1]
+    assert done.failed[0] == failed.id and "ZeroDivisionError" in done.failed[1]
+    said = "\n".join(preflight.in_words(preflight.look_at_lesson(lesson, done)))
+    assert "stops at `import diffutils`" in said and said.endswith("to do")
+
+
+def test_the_versions_that_are_checked_are_those_of_the_package():
+    needs = re.findall(r'^    "([a-z]+)>=([0-9.]+)",', (ROOT / "pyproject.toml").read_text(), re.M)
+    names = [name for name, _ in needs]
+    assert preflight.LEAST == dict(needs[: names.index("jupyterlab") + 1])
+
+
+def test_old_and_missing_packages_and_fonts_are_named():
+    assert preflight.look_at_package("torch", "2.6").to_do == ""
+    assert preflight.look_at_package("torch", "99").to_do == "pip install 'torch>=99'"
+    assert "is not installed" in preflight.look_at_package("nosuchpackage", "1").seen
+    assert preflight.numbers("2.13.0+cpu") > preflight.numbers("2.6rc1") >= [2, 6]
+    assert preflight.look_at_font("DejaVu Sans").to_do == ""
+    assert "install matplotlib again" in preflight.look_at_font("No Such Font").to_do
+
+
+def quiet(monkeypatch, free=8e9, busy=3.0):
+    """A machine with so many bytes free, and so much at work, in percent."""
+    memory = type("Memory", (), {"available": free})
+    monkeypatch.setattr(preflight.psutil, "virtual_memory", lambda: memory)
+    monkeypatch.setattr(preflight.psutil, "cpu_percent", lambda interval: busy)
+    monkeypatch.setattr(preflight.psutil, "sensors_battery", lambda: None, raising=False)
+
+
+def checked(monkeypatch, capsys, done):
+    """(exit status, what was said) of --check on lesson 02, had it run like this."""
+    monkeypatch.setattr(rehearsal, "rehearse", lambda lesson: done)
+    with pytest.raises(SystemExit) as end:
+        present.main(["--check", "02"])
+    return int(end.value.code), capsys.readouterr().out.rstrip().split("\n")
+
+
+def test_a_machine_is_ready_or_not_and_the_status_says_so(monkeypatch, capsys):
+    cell = read_lesson("02").sections[1].cells[1].id
+    quiet(monkeypatch)
+    status, said = checked(monkeypatch, capsys, Rehearsal({cell: 3.0}, start=1.0))
+    assert (status, said[-1]) == (0, "ready") and not any("[to do]" in line for line in said)
+    assert "[ok]    lesson 02 reaches out to nobody" in said
+    status, said = checked(monkeypatch, capsys, Rehearsal({cell: 130.0}, reached=["192.0.2.7"]))
+    assert (status, said[-1]) == (1, "not ready: 2 to do")
+    assert any("run it before class, or show its picture" in line for line in said)
+    quiet(monkeypatch, free=3e8, busy=90.0)
+    status, said = checked(monkeypatch, capsys, Rehearsal({cell: 3.0}))
+    assert (status, said[-1]) == (1, "not ready: 2 to do")
+
+
+# --- the handout ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", LESSONS)
+def test_a_handout_has_three_things_four_pictures_all_exercises_and_no_code(number):
+    lesson = read_lesson(number)
+    page = handout.make_handout(lesson)
+    things = re.search(r'<ol class="things">(.*?)</ol>', page, re.DOTALL)[1]
+    assert things.count("<li>") == 3 and page.count("<figure>") == 4
+    cells = [c for s in lesson.sections for c in s.cells if "exercise" in c.tags]
+    asked = re.search(r'<ul class="exercises">(.*?)</ul>\s*</section>', page, re.DOTALL)[1]
+    assert all(f"Exercise {k}" in asked for k in range(1, len(cells) + 1))
+    assert "<pre" not in page and "<script" not in page
+    assert "//" not in re.sub('base64,[^"]*', "", page)
+    assert page.count("<figcaption>") == len(set(re.findall("<figcaption>(.*?)<", page)))
+
+
+def test_a_handout_is_written_by_the_command(tmp_path, capsys, monkeypatch, small):
+    monkeypatch.chdir(tmp_path)
+    present.main(["05", "--handout"])
+    assert "05_sampling_handout.html: two pages" in capsys.readouterr().out
+    assert (tmp_path / "05_sampling_handout.html").is_file()
+    assert "has no section 'What to remember'" in refused(capsys, small, "--handout")

@@ -10,6 +10,7 @@ import re
 import pytest
 
 from diffutils.stage.deck import make_deck
+from diffutils.stage.handout import make_handout
 from diffutils.stage.sections import CUTS, find_lessons, read_lesson
 
 LESSONS = sorted(find_lessons())
@@ -247,3 +248,20 @@ def test_the_clock_tells_how_late_it_is_and_what_to_skip(two_windows):
     assert "behind" not in desk.inner_text("#pace")
     desk.locator("#map li").nth(12).click()
     assert desk.inner_text("#cut") == "Next cut: none from here on"
+
+
+@pytest.mark.parametrize("number", LESSONS)
+def test_a_handout_is_two_printed_pages_and_nothing_is_cut_off(watched, tmp_path, number):
+    path = tmp_path / "handout.html"
+    path.write_text(make_handout(read_lesson(number)), encoding="utf-8")
+    page = watched(offline=True)
+    page.goto(path.as_uri())
+    printed = page.pdf(prefer_css_page_size=True)
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 2
+    over = """() => [...document.querySelectorAll('.page')].flatMap(page =>
+      [...page.querySelectorAll('*')].filter(e => e.getBoundingClientRect().bottom >
+        page.getBoundingClientRect().bottom + 1).map(e => e.tagName))"""
+    assert page.evaluate(over) == []
+    small = """() => [...document.querySelectorAll('.stills')].map(s => s.clientHeight)
+      .filter(height => height < 150)"""
+    assert page.evaluate(small) == [], "a picture that can be read on paper"
