@@ -21,10 +21,11 @@ from pygments.lexers import PythonLexer
 from diffutils.stage.prose import SIZE, Block, as_html, blocks, count_lines, letters
 
 FULL, LIST, MOST = 9.5, 12.5, 15.0  # lines that fill a slide of prose, of a list; the most
-SIZES = {7.6: 38, 9.5: 34, 12.2: 30, 16.0: 26, 99.0: 24}  # up to so many lines: letters so large
+SIZES = {8.0: 38, 10.7: 34, 13.0: 30, 16.5: 27, 99.0: 24}  # up to so many lines: letters so large
 CODE_LINES, CODE_WIDTH = 12, 1140  # of a slide of code: lines, and pixels across
 CODE_SIZES = range(30, 20, -1)  # of its letters; lines that are too long for the smallest wrap
 SMALLEST = min(CODE_SIZES)
+SAID_WIDTH = 1110  # pixels that a printed line may take
 LETTER = 0.605  # the width of a letter of code, in parts of its height
 DROPPED = re.compile(r"Sources\.|(previous|next): |back to ")
 ASIDE = re.compile(r" ?\((?:[^()]|\([^()]*\))*\]\(deeper/[^)]*\)(?:[^()]|\([^()]*\))*\)")
@@ -454,13 +455,14 @@ def code_html(piece):
 
 
 def printed_html(lines):
-    """Printed lines, a row each, in letters that fit the longest into one if they can."""
+    """Printed lines, a row each, in letters that let the longest fit into its row if they can."""
     if not lines:
         return ""
     rows = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
     longest = max(letters().getlength(line) for line in lines) / SIZE
     largest = {1: 46, 2: 38, 3: 34, 4: 32}.get(len(lines), 28)
-    size = max(21, min(largest, int(1150 / max(longest, 1))))
+    fitting = int(SAID_WIDTH / max(longest, 1))
+    size = min(largest, fitting if fitting >= 20 else 26 if len(lines) <= 4 else 20)
     return f'<ul class=said style="font-size:{size / SIZE:.3f}em">{rows}</ul>'
 
 
