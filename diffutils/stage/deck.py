@@ -75,7 +75,7 @@ def running_head(slide):
 
 def is_opening(slide):
     """Whether a slide begins with a heading."""
-    return re.match(r"<div class=prose[^>]*><h[12]|<h1", slide.html) is not None
+    return re.match(r"<div class=prose[^>]*><h[123]|<h1", slide.html) is not None
 
 
 def slide_html(section, kind, body, head, cell):

@@ -104,8 +104,19 @@ def cut_up(token, render):
     text = words(token)
     if kind == "table":
         return [Block("table", render(token), text, table_lines(children))]
-    names = {"heading": "heading", "block_code": "code", "block_quote": "quote"}
+    if kind == "block_code":
+        return [code_block(token["raw"])]
+    names = {"heading": "heading", "block_quote": "quote"}
     return [Block(names.get(kind, "paragraph"), render(token), text, count_lines(text) + 0.6)]
+
+
+def code_block(raw):
+    """Code that stands in the prose, no line of it broken, in letters of at least 18 pixels."""
+    rows = raw.rstrip("\n").split("\n")
+    size = max(18, min(26, int((MEASURE - 40) / (0.605 * max(len(row) for row in rows)))))
+    inner = html.escape("\n".join(rows))
+    return Block("code", f'<pre style="font-size:{size}px"><code>{inner}</code></pre>', raw,
+                 (len(rows) * 1.5 * size + 70) / (1.42 * SIZE))
 
 
 def list_items(token, render):

@@ -142,13 +142,13 @@ class Teller:
         if is_live(cell):
             return self.add("live", live_html(shown, self.take_lead("question")))
         tall = bool(shown) and picture_scale(shown[0], 575 - 45 * len(printed + answers)) < 0.9
-        if printed and not answers and not shown and belongs_to(printed, after):
+        if printed and not (answers or shown or self.lead) and belongs_to(printed, after):
             self.said = printed
             return None
         caption = bool(shown) and len(printed) <= 2 and not tall
         below = printed_html(printed) + "".join(answers)
         if below and not caption and not tall:
-            self.add("printed", below)
+            self.add("printed", self.take_lead() + below)
         for k, part in enumerate(shown):
             self.add_shown(part, below if caption and not k else "")
         if below and tall:
@@ -310,7 +310,9 @@ def leads_in(group, after):
     if "teach" in after.tags:
         return group[0].lines < 4 and code_height(code_pieces(after.source)[0]) <= 10
     shown, below = after.html(), len(after.printed())
-    return bool(shown) and group[0].lines < 3 and below <= 2 and not is_player(shown[0]) and (
+    if not shown:
+        return group[0].lines < 3 and 0 < below <= 6 and "exercise" not in after.tags
+    return group[0].lines < 3 and below <= 2 and not is_player(shown[0]) and (
         picture_scale(shown[0], 575 - 100 - 35 * below) > 0.95)
 
 
