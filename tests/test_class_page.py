@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from diffutils import present
 from diffutils.stage import class_page, desk
 from diffutils.stage.checks import predictions
 from diffutils.stage.class_page import histogram, read_ledgers
@@ -98,3 +99,16 @@ def test_what_was_not_revealed_is_neither_right_nor_wrong():
     page = class_page.class_page({"a": {"05-x": {"guess": 3}}, "b": {"05-x": {"guess": "much"}}})
     assert "2 answers: 2 not revealed." in page
     assert "Misjudged" not in page and "Measured" not in page
+
+
+def test_the_command_writes_a_page_and_says_which_files_were_left_out(
+    tmp_path, monkeypatch, capsys
+):
+    hand_in(tmp_path / "in", mia={"02-x": entry(7)})
+    (tmp_path / "in" / "torn.json").write_text("{")
+    monkeypatch.chdir(tmp_path)
+    present.main(["--ledgers", "in"])
+    assert "torn.json: left out" in capsys.readouterr().out
+    assert "mia" not in (tmp_path / "class.html").read_text("utf-8")
+    present.main(["--ledgers", "in", "--names"])  # over its own page
+    assert "mia" in (tmp_path / "class.html").read_text("utf-8")

@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from diffutils import present
 from diffutils.stage import desk, grading
 
 ROOT = Path(__file__).parents[1]
@@ -109,3 +110,9 @@ def test_nbgrader_grades_right_wrong_and_empty_copies(tmp_path):
         "right": 4, "wrong": 3, "empty": 0}  # fmt: skip
     told = (course / "autograded" / "wrong" / LESSON / f"{LESSON}.ipynb").read_text("utf-8")
     assert "variance" in told, "the feedback names the mistake"
+
+
+def test_the_command_says_how_to_go_on(tmp_path, capsys):
+    present.main(["--assignments", str(tmp_path / "course")])
+    assert "nbgrader generate_assignment 01_intuition" in capsys.readouterr().out
+    assert (tmp_path / "course" / "source" / LESSON / f"{LESSON}.ipynb").exists()

@@ -19,6 +19,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from diffutils.stage.checks import predictions
+from diffutils.stage.deck import MARK
 from diffutils.stage.figures import AVERAGE, FAINT, IDEAL, QUIET
 
 GRADES = {"hit": IDEAL, "close": AVERAGE, "miss": QUIET, "not revealed": FAINT}
@@ -26,7 +27,8 @@ MOST_BARS = 10  # numbers of more kinds than that are put into bins
 ENOUGH = 3  # answers, before a prediction is called the most misjudged
 
 PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>What the class predicted</title><style>
+<html lang="en"><head><meta charset="utf-8">
+{mark}<title>What the class predicted</title><style>
 body {{ font: 18px/1.5 system-ui, sans-serif; color: #222; max-width: 60rem; margin: 2rem auto;
   padding: 0 1rem; }}
 h2 {{ font-size: 1.2rem; margin: 2.2rem 0 0; }} p {{ margin: .3rem 0; }}
@@ -85,6 +87,7 @@ def class_page(ledgers, *, names=False):
     made = sum(map(len, answers.values()))
     key = " ".join(f"{bar(1, colour, 1.1)} {grade}" for grade, colour in GRADES.items())
     return PAGE.format(
+        mark=MARK,
         summary=f"{students}, {len(asked)} predictions, {made} answers. Each counts as it was "
                 "first said, before the answer was shown.",
         key=f"{key}. A close miss is off by up to {predictions.CLOSE} times what is allowed.",
