@@ -153,8 +153,8 @@ def test_the_kinds_of_slides_in_their_order(small):
 
 def test_what_is_only_for_the_notebook_stays_there(small):
     shown = " ".join(words(slide.html) for slide in told(small))
-    for part in ("setup", "tools", "import", "Say", "When late", "assert", "print(", "Sources",
-                 "deeper", "ledger", "none made", "not done"):  # fmt: skip
+    for part in ("setup", "tools", "import", "Say", "When late", "assert", "print", "reveal",
+                 "Sources", "deeper", "ledger", "none made", "not done"):
         assert part not in shown, part
     assert "A cook, at last." in shown and "total = 1 + 1" in shown and "two is 2" in shown
 
