@@ -51,7 +51,8 @@ SMALL = [
     code("scrub(look)", shown=f'<div class="scrub-still"><img src="data:image/png;base64,{PNG}" '
          'alt="A dot." width="9" height="9"><br><em>Controls: level 1 to 5. They move the picture '
          "while this notebook is running.</em></div>"),
-    new_markdown_cell("A cook ([what](deeper/x.ipynb), and more), at last.\n\n**Sources.** None."),
+    new_markdown_cell("A cook ([what](deeper/x.ipynb), and more), at last; [x](deeper/x.ipynb) has "
+                      "0.5 of it. [More](deeper/y.ipynb).\n\n**Sources.** None."),
     new_markdown_cell("**When late.** Leave it out.", metadata={"tags": ["notes"]}),
     code('checks.ledger("09")', "Your predictions of lesson 09: none made."),
 ]  # fmt: skip

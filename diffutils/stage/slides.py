@@ -29,7 +29,7 @@ SAID_WIDTH = 1110  # pixels that a printed line may take
 LETTER = 0.605  # the width of a letter of code, in parts of its height
 DROPPED = re.compile(r"Sources\.|(previous|next): |back to ")
 ASIDE = re.compile(r" ?\((?:[^()]|\([^()]*\))*\]\(deeper/[^)]*\)(?:[^()]|\([^()]*\))*\)")
-POINTER = re.compile(r"^(?=.*\]\(deeper/)(?:\S+\s+){0,18}\S+$")  # a paragraph that only points
+POINTER = "](deeper/"  # in a clause that points to another notebook
 PLAYER_WIDTH, PLAYER_HEIGHT = 1150, 410  # pixels that a player's panes may take on a slide
 
 
@@ -162,7 +162,7 @@ class Teller:
             self.add_picture(part, below)
 
     def add_picture(self, part, below=""):
-        tall = picture_scale(part, 575) < 0.9
+        tall = picture_scale(part, 575) < 1
         self.add("tall picture" if tall else "picture",
                  self.take_lead() + picture_html(part) + below)
 
@@ -233,8 +233,16 @@ def share_notes(slides, cells, folder):
 
 def slide_blocks(source, folder):
     """The blocks of a cell without what is for a reader alone: sources, ways to other notebooks."""
-    kept = [part for part in re.split(r"\n\n+", ASIDE.sub("", source)) if not POINTER.match(part)]
+    kept = [without_pointers(part) for part in re.split(r"\n\n+", ASIDE.sub("", source))]
     return [b for b in blocks("\n\n".join(kept), folder) if not DROPPED.match(b.text)]
+
+
+def without_pointers(part):
+    """A paragraph without the clauses that point to another notebook; a list stays as it is."""
+    if POINTER not in part or re.match(r"[-*#|>]|\d+\.", part):
+        return part
+    clauses = [c for c in re.split(r"(?<=[.?!;])\s+", part) if POINTER not in c]
+    return re.sub(r";$", ".", " ".join(clauses))
 
 
 def packed(parts):
@@ -313,7 +321,7 @@ def leads_in(group, after):
     if not shown:
         return group[0].lines < 3 and 0 < below <= 6 and "exercise" not in after.tags
     return group[0].lines < 3 and below <= 2 and not is_player(shown[0]) and (
-        picture_scale(shown[0], 575 - 100 - 35 * below) > 0.95)
+        picture_scale(shown[0], 575 - 100 - 35 * below) > 1.05)
 
 
 def belongs_to(printed, after):
