@@ -4,6 +4,7 @@
     python -m diffutils.present 04 --handout        two pages to print
     python -m diffutils.present --plan 45           all lessons in classes of 45 minutes
     python -m diffutils.present --check 04          is this machine ready? exit status 1 if not
+    python -m diffutils.present --predictions DIR   what the class predicted, from its ledgers
 
 The slides need no network: open the file in a browser, and press w there for the presenter's
 window. --plan and --check run the lessons, to see how long their cells take on this machine.
@@ -23,6 +24,9 @@ PROGRAM = "python -m diffutils.present"
 
 def main(arguments=None):
     options = parse(arguments)
+    if options.predictions:
+        tell_predictions(options)
+        return
     names = [options.lesson] if options.lesson is not None else list(find_lessons())
     lessons = [read_lesson(name) for name in names]
     if options.check:
@@ -49,6 +53,16 @@ def hand_out(lesson, path):
     path = path or Path(f"{lesson.name}_handout.html")
     save(path, make_handout(lesson))
     print(f"{path}: two pages. Open it in a browser and print it.")
+
+
+def tell_predictions(options):
+    from diffutils.stage.ledgers import class_page, read_ledgers
+
+    path = options.output or Path("class_predictions.html")
+    ledgers, spoilt = read_ledgers(options.predictions)
+    save(path, class_page(ledgers, spoilt, names=options.names))
+    left_out = f"; left out, since they are no ledgers: {', '.join(spoilt)}" if spoilt else ""
+    print(f"{path}: the predictions of {len(ledgers)} students{left_out}")
 
 
 def plan(lessons, options):
@@ -108,9 +122,14 @@ def parse(arguments):
     what.add_argument("--plan", type=count(), metavar="MINUTES",
                       help="print the timetable in classes of so many minutes")
     what.add_argument("--check", action="store_true", help="look at this machine before the class")
+    what.add_argument("--predictions", type=Path, metavar="FOLDER", help="one page from the "
+                      "predictions.json of a class, in a folder or in one folder for each student")
+    add("--names", action="store_true", help="with --predictions: say who gave which answer")
     add("--no-run", action="store_true", help="with --plan: run nothing, tell the minutes alone")
     options = parser.parse_args(arguments)
-    if options.lesson is None and not options.plan and not options.check:
+    if options.lesson is not None and options.predictions:
+        parser.error("--predictions tells all lessons; name none")
+    if options.lesson is None and not (options.plan or options.check or options.predictions):
         parser.error("which lesson? Give its number, such as 04")
     if options.output is not None and (options.plan or options.check):
         parser.error("--output is for slides and handouts; --plan and --check print")

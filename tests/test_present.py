@@ -10,7 +10,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from diffutils import present
-from diffutils.stage import deck, handout, preflight, prose, rehearsal, slides, timetable
+from diffutils.stage import deck, handout, ledgers, preflight, prose, rehearsal, slides, timetable
 from diffutils.stage.rehearsal import Rehearsal
 from diffutils.stage.sections import CUTS, find_lessons, read_lesson
 
@@ -430,3 +430,75 @@ def test_a_handout_is_written_by_the_command(tmp_path, capsys, monkeypatch, smal
     assert "05_sampling_handout.html: two pages" in capsys.readouterr().out
     assert (tmp_path / "05_sampling_handout.html").is_file()
     assert "has no section 'What to remember'" in refused(capsys, small, "--handout")
+
+
+# --- the class's predictions ------------------------------------------------------------------
+
+
+def said(guess, truth=None, within=0.0, question="How many?"):
+    entry = {"question": question, "guess": guess}
+    return entry if truth is None else entry | {"truth": truth, "within": within}
+
+
+@pytest.fixture
+def handed_in(tmp_path):
+    """Ledgers of five students, in folders and as files, two spoilt files and another's."""
+    guesses = {"anna": (768, "Lower"), "bert": (48, "lower"), "cleo": (768, "higher")}
+    for name, (number, word) in guesses.items():
+        (tmp_path / "in" / name).mkdir(parents=True)
+        ledger = {"01-n": said(number, 768), "04-w": said(word, "higher", question="Which way?")}
+        (tmp_path / "in" / name / "predictions.json").write_text(json.dumps(ledger))
+    (tmp_path / "in" / "dora.json").write_text(json.dumps({"01-n": said("dunno <b>", 768)}))
+    (tmp_path / "in" / "emil.json").write_text(json.dumps({"01-n": said(768)}))
+    (tmp_path / "in" / "broken.json").write_text("{")
+    (tmp_path / "in" / "other.json").write_text('{"01-n": {"guess": NaN, "truth": 1, "within": 0}}')
+    return tmp_path / "in"
+
+
+def test_the_ledgers_of_a_class_are_read_and_what_is_none_is_left_out(handed_in):
+    found, spoilt = ledgers.read_ledgers(handed_in)
+    assert sorted(found) == ["anna", "bert", "cleo", "dora", "emil"]
+    assert spoilt == ["broken.json", "other.json"]
+
+
+def test_each_prediction_is_graded_as_the_ledger_does(handed_in):
+    number, way = ledgers.gather(ledgers.read_ledgers(handed_in)[0])
+    assert (number.truth, number.grades()) == (768, {"hit": 2, "close": 0, "miss": 2})
+    assert (way.truth, way.grades()) == ("higher", {"hit": 1, "close": 0, "miss": 2})
+    assert way.missed() > number.missed() and len(number.revealed) == 4
+    assert ledgers.histogram(way) == [
+        ("higher", ["cleo"], True), ("lower", ["anna", "bert"], False)]
+    assert dict((label, len(who)) for label, who, _ in ledgers.histogram(number))["768"] == 3
+
+
+def test_many_numbers_are_counted_in_ranges_of_round_numbers_and_none_is_lost():
+    guesses = [k / 10 for k in range(30)] + [1e9, -5.0, "no idea"]
+    asked = ledgers.Asked("x", {f"s{k}": said(g, 0.25, 0.1) for k, g in enumerate(guesses)})
+    bars = ledgers.histogram(asked)
+    assert sum(len(who) for _, who, _ in bars) == len(guesses)
+    assert [label for label, _, true in bars if true] == ["0 to 0.4"]
+    assert bars[0][0].startswith("below") and bars[-1] == ("no number", ["s32"], False)
+    assert any(label.endswith("or more") and "s30" in who for label, who, _ in bars)
+
+
+def test_the_page_names_nobody_unless_asked_and_shows_what_was_misjudged_most(handed_in):
+    found, spoilt = ledgers.read_ledgers(handed_in)
+    page = ledgers.class_page(found, spoilt)
+    assert "Misjudged most: <b>Which way?</b> 2 of 3 missed it." in page
+    assert "5 students, 8 predictions, 3 of 7 with a known answer hit." in page
+    assert "1 without an answer yet" in page and "dunno &lt;b&gt;" in page
+    assert not any(name in page for name in (*found, "broken"))
+    named = ledgers.class_page(found, spoilt, names=True)
+    assert all(name in named for name in (*found, "broken.json"))
+    assert "<script" not in page and "//" not in page and "default-src 'none'" in page
+
+
+def test_the_command_writes_the_class_page(handed_in, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    present.main(["--predictions", str(handed_in)])
+    assert "the predictions of 5 students; left out" in capsys.readouterr().out
+    assert "anna" not in (tmp_path / "class_predictions.html").read_text()
+    assert "is no folder" in refused(capsys, "--predictions", "nowhere")
+    (tmp_path / "empty").mkdir()
+    assert "holds no ledger" in refused(capsys, "--predictions", "empty")
+    assert "name none" in refused(capsys, "04", "--predictions", handed_in)

@@ -22,6 +22,7 @@ FLOORS = {  # ground < sprites < subject < stage < doors; in a wing each module 
     "stage.player": 8, "stage.compared": 8, "stage.diagrams": 8, "stage.widgets": 8,
     "stage.lesson": 8, "stage.prose": 8, "stage.slides": 8.2, "stage.deck": 8.4,
     "stage.rehearsal": 8, "stage.timetable": 8, "stage.preflight": 8.6, "stage.handout": 8.6,
+    "stage.ledgers": 8.6,
     "train": 9, "present": 9, "__main__": 9,
 }  # fmt: skip
 SUBJECT = {name for name, floor in FLOORS.items() if 2 <= floor <= 6}
