@@ -230,6 +230,25 @@ def test_a_formula_in_tex_is_refused(tmp_path, text):
     assert prose.blocks("`$x$` costs $5 and $6", tmp_path)
 
 
+def test_many_printed_lines_are_cut_into_slides_and_the_answer_comes_last(small):
+    notebook = nbformat.read(small, as_version=4)
+    lines = [f"line {k}: " + "a word or two more " * (k % 7) for k in range(30)]
+    notebook.cells[7].outputs[0].text = "\n".join([*lines, "Measured: 2."])
+    nbformat.write(notebook, small.with_name("10_long.ipynb"))
+    found = [slide.html for slide in told(small.with_name("10_long.ipynb"))
+             if slide.kind == "printed"]
+    assert len(found) > 2 and ["class=answer" in html for html in found[:-1]] == [False] * (
+        len(found) - 1)
+    assert "class=answer" in found[-1]
+    assert [words(row) for html in found for row in re.findall("<li>(.*?)</li>", html)] == [
+        line.strip() for line in lines]
+
+
+def test_printed_columns_stay_in_columns():
+    assert "said columns" in slides.printed_html(["scale 1:   0.05", "scale 12:  0.10"])
+    assert "columns" not in slides.printed_html(["scale 1: 0.05", "  scale 12: 0.10"])
+
+
 # --- the command ------------------------------------------------------------------------------
 
 

@@ -132,6 +132,10 @@ def test_keys_turn_the_slides_and_a_player_keeps_its_own(deck_of, watched):
     page.locator(".now canvas").first.click()
     page.keyboard.press("Home")
     assert slider.input_value() == "0" and page.evaluate(AT) == at
+    play = page.locator(".now button")
+    play.focus()
+    page.keyboard.press(" ")
+    assert play.inner_text() == "Pause" and page.evaluate(AT) == at
     page.keyboard.press("Escape")
     page.keyboard.press("ArrowRight")
     assert page.evaluate(AT) == at + 1, "once the player is left, arrows turn the slides again"
