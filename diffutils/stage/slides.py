@@ -150,7 +150,7 @@ class Teller:
         if not caption and not tall:
             self.add_printed(printed, answers)
         for k, part in enumerate(shown):
-            self.add_shown(part, "" if k else below)
+            self.add_shown(part, "" if k else below, 34 * len(printed) + 55 * len(answers))
         if tall:
             self.add_printed(printed, answers)
         return None
@@ -162,9 +162,10 @@ class Teller:
             below = "".join(answers) if k == len(pages) - 1 else ""
             self.add("printed", self.take_lead() + printed_html(lines) + below)
 
-    def add_shown(self, part, below):
+    def add_shown(self, part, below, taken):
+        """A picture or a player; what stands below takes so many pixels of its height."""
         if is_player(part):
-            self.add("player", player_html(part) + below)
+            self.add("player", player_html(part, PLAYER_HEIGHT - taken * bool(below)) + below)
         else:
             self.add_picture(part, below)
 
@@ -542,13 +543,13 @@ def picture_scale(part, high):
     return min(1160 / width, high / height)
 
 
-def player_html(part):
+def player_html(part, high=PLAYER_HEIGHT):
     """A player with larger letters, its panes as large as whole pixels allow."""
     found = re.search(r'"panes":(\[\[.*?\]\])', part)
     panes = json.loads(found[1])
     wide = sum(pane[1] for pane in panes)
     scale = min((PLAYER_WIDTH - 16 * len(panes)) // wide,
-                PLAYER_HEIGHT // max(pane[2] for pane in panes))
+                high // max(pane[2] for pane in panes))
     sizes = iter(panes)
 
     def resized(match):
