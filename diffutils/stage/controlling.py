@@ -32,7 +32,7 @@ from diffutils.sampling import sample_ddim, sample_ddpm
 from diffutils.schedule import cosine_schedule, linear_schedule
 from diffutils.sprites import forge_sprites, judge
 from diffutils.sprites.forge import CLASSES
-from diffutils.sprites.judge import class_agreement, different_parts, flawless
+from diffutils.sprites.judge import Share, class_agreement, different_parts, flawless
 from diffutils.sprites.mixed import verdicts
 from diffutils.weights import load_pretrained
 
@@ -126,6 +126,22 @@ def dropout(say):
                        for way, asked in ways.items()}  # fmt: skip
         say(name, found[name])
     return found
+
+
+def guidance_table(rows):
+    """Rows of the table in percent, as text: shares with their intervals, means as they are."""
+    lines = [f"{'scale':<7}{'class as asked':<20}{'flawless':<20}{'pixels':<8}{'parts':<7}"
+             f"{'variety':<9}beyond"]
+    for row in rows:
+        shares = [Share(*row[name]) for name in ("class", "flawless")]
+        said = [f"{100 * one.share:.0f} ({100 * one.low:.0f} to {100 * one.high:.0f})"
+                for one in shares]
+        right, parts, variety, beyond = (row[name][0] for name in
+                                         ("right", "parts", "variety", "beyond"))
+        steps = "" if row["steps"] == 25 else f", {row['steps']} steps"
+        lines.append(f"{row['scale']:<7g}{said[0]:<20}{said[1]:<20}{100 * right:<8.1f}{parts:<7.0f}"
+                     f"{variety:<9.2f}{100 * beyond:.2f}{steps}")
+    return "\n".join(lines)
 
 
 # --- mixes on trial ------------------------------------------------------------------------------
