@@ -1,6 +1,6 @@
 """A scale of guidance for a stated need, defended with a number of the table of lesson 06.
 
-`scale_for(scale, low)`: a game wants sprites of the small network of which at least three in four
+`scale_for(scale, low)`: a game wants sprites of the small network of which at least seven in ten
 are of the class asked for, beyond doubt. Of the scales that were measured and do that, the lowest
 is wanted, since each costs more than the one below it; and the lower end of its interval.
 """
@@ -11,7 +11,7 @@ from diffutils.sprites.judge import Share
 from diffutils.stage.checks.engine import Result
 from diffutils.stage.controlling import controlling
 
-NEED = 75  # percent
+NEED = 70  # percent
 
 
 def measured():
