@@ -74,6 +74,7 @@ def wrong_end(low, share):
     wrong = {
         "share": (100 * share.share,
                   "that is the share that was counted; the interval begins lower"),
+        "need": (NEED, "that is the need itself; asked for is what was measured"),
         "upper": (100 * share.high, "that is the upper end of the interval"),
         "fraction": (share.low, "that is a fraction; percent are asked for"),
         "count": (share.count, "that is how many there were, not the end of an interval"),
