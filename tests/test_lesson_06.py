@@ -3,11 +3,10 @@
 import math
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 import torch
-from cells import cell_with, functions_of
+from cells import cell_with, functions_of, shown
 from torch.testing import assert_close
 
 from diffutils import IdealDenoiser, cosine_schedule, fit, load_pretrained
@@ -28,7 +27,7 @@ TABLE = controlling.controlling()
 
 
 def test_the_lesson_keeps_to_its_measure():
-    cells = nbformat.read(NOTEBOOKS / "06_controlling.ipynb", as_version=4).cells
+    cells = shown(NOTEBOOKS / "06_controlling.ipynb")
     words = sum(len(c.source.split()) for c in cells if c.cell_type == "markdown")
     lines = [line.strip() for c in cells if c.cell_type == "code" for line in c.source.split("\n")]
     assert len(cells) <= 60 and words <= 3000
