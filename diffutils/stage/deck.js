@@ -216,15 +216,14 @@ function openDesk() {
   other = open(location.href.replace(/#.*/, "") + "#presenter", "presenter", "width=1280,height=860");
 }
 
-// --- keys: a player, a button or a field keeps its own ---
+// --- keys: a player keeps its arrows to itself, a button what presses it ---
 addEventListener("keydown", function (event) {
   if (event.ctrlKey || event.altKey || event.metaKey) return;
-  var key = event.key, busy = /^(INPUT|BUTTON|SELECT)$/.test(event.target.tagName);
+  var key = event.key, busy = /^(INPUT|BUTTON)$/.test(event.target.tagName);
   if (key === "Escape") { if (document.activeElement) document.activeElement.blur(); return; }
   if (key === "PageDown") show(state.at + 1);
   else if (key === "PageUp") show(state.at - 1);
-  else if (busy && !presenter) return;
-  else if (busy && (key === " " || key === "Enter" || event.target.tagName === "INPUT")) return;
+  else if (busy && (key === " " || key === "Enter")) return;
   else if (key === "ArrowRight" || key === "ArrowDown" || key === " " || key === "Enter") show(state.at + 1);
   else if (key === "ArrowLeft" || key === "ArrowUp" || key === "Backspace") show(state.at - 1);
   else if (key === "Home") show(0);
