@@ -36,6 +36,7 @@ from diffutils.sampling import sample_ddim, sample_ddpm
 from diffutils.solvers import sample_dpm, sample_heun
 from diffutils.sprites import forge_sprites, judge
 from diffutils.sprites.judge import Share, coverage
+from diffutils.stage.figures import AVERAGE, NETWORK, NOISE, OTHER, SIGNAL, plot_lines
 from diffutils.weights import load_pretrained
 
 TABLE = Path(__file__).with_name("frontier.json")
@@ -194,6 +195,26 @@ def find(sampler, steps, rows="rows"):
 def share(row):
     """The flawless of a row as a Share, with its interval."""
     return Share(row["flawless"], row["samples"])
+
+
+SHOWN = {DDPM: AVERAGE, ETA_1: OTHER, DDIM: NOISE, HEUN: SIGNAL, DPM: NETWORK}
+AXES = {"calls": "calls of the network", "seconds": "seconds, in units of what 500 calls take"}
+
+
+def plot_frontier(column):
+    """Flawless samples with their intervals against "calls" or "seconds"."""
+    check_choice("plot_frontier", "column", column, AXES)
+    curves, bars = {}, {}
+    for name in SHOWN:
+        rows = [row for row in frontier()["rows"] if row["sampler"] == name]
+        rows.sort(key=lambda row: row[column])
+        shares = [share(row) for row in rows]
+        curves[name] = [row[column] for row in rows], [100 * one.share for one in shares]
+        bars[name] = [100 * one.low for one in shares], [100 * one.high for one in shares]
+    return plot_lines(
+        curves, bars=bars, colours=SHOWN, x_log=True, x_label=AXES[column], y_label="flawless, %",
+        y_limits=(0, 100), title=f"Quality against {column}",
+    )  # fmt: skip
 
 
 def main(arguments=None):

@@ -546,6 +546,81 @@ CHOICES += (
     ),
 )
 
+# --- the sampler without dice of lesson 07 -------------------------------------------------------
+
+
+@cache
+def measure_no_dice():
+    """The ideal denoiser of 200 sprites: DDIM by 25 and 100 steps, and DDPM with none put back."""
+    schedule, x0 = linear_schedule(), some_sprites(200)
+    ideal = IdealDenoiser(x0, schedule=schedule)
+    start, stds = noise_like(x0[:64], 0), {}
+    same = {"nn_model": ideal, "schedule": schedule, "start": start, "progress": False}
+
+    def varied(name, sampler, n, **more):
+        levels = [500 * k // n for k in range(n, -1, -1)]
+        samples, run = sampler(64, levels=levels, generator=torch.Generator().manual_seed(1),
+                               **same, **more)  # fmt: skip
+        noise = run.x[run.levels.index(300)] - schedule.alpha_bar[300].sqrt() * samples
+        stds[name] = noise.flatten(1).std(1).median().item()
+        return samples, variety(samples).mean().item()
+
+    few, few_varied = varied("few", sample_ddim, 25)
+    again, _ = varied("again", sample_ddim, 25)
+    none = {"save_rate": 1, "inject_noise": False}
+    return {
+        "data": variety(x0).mean().item(),
+        "few": few_varied,
+        "many": varied("many", sample_ddim, 100)[1],
+        "none_few": varied("none_few", sample_ddpm, 25, **none)[1],
+        "none": varied("none", sample_ddpm, 100, **none)[1],
+        "again": (few - again).abs().max().item(),
+        "told": (1 - schedule.alpha_bar[300]).sqrt().item(),
+        "there": stds["few"],
+        "left": stds["none"],
+    }
+
+
+CHOICES += (
+    Choice(
+        "why-no-dice",
+        "DDIM throws no dice on its way, and yet its sprites do not grow alike, as those of lesson "
+        "05 did without the noise that is put back. Why?",
+        measure_no_dice,
+        (
+            Answer(
+                "few-steps",
+                "It takes few steps, so that there is no time to drift towards the average.",
+                "then it would drift in more steps, and the other sampler would not in few. Of an "
+                "ideal network's samples the variety is {few:.2f} in 25 steps of DDIM and "
+                "{many:.2f} in 100; of DDPM with none put back {none_few:.2f} in 25 and {none:.2f} "
+                "in 100; the sprites themselves have {data:.2f}",
+            ),
+            Answer(
+                "right",
+                "It noises its guess again, with as much noise as the new level should hold, so "
+                "that the network is told the truth.",
+                "at level 300 the network is told of noise of std {told:.2f}, and {there:.2f} is "
+                "there; where DDPM puts none back {left:.2f} is",
+            ),
+            Answer(
+                "better-network",
+                "The palette network draws here, and it is too good to blur anything.",
+                "then an ideal network would not need it either. It blurs nothing at all, and with "
+                "none put back the variety of its samples falls to {none:.2f} where its sprites "
+                "have {data:.2f}; with DDIM it is {few:.2f}",
+            ),
+            Answer(
+                "hidden-dice",
+                "It does throw dice: the noise with which it noises its guess again is drawn "
+                "afresh at each step.",
+                "then two runs from one start would end in different sprites. In 64 pairs of runs "
+                "the largest difference of a pixel is {again:.4f}",
+            ),
+        ),
+    ),
+)
+
 
 def find(name):
     """The Choice of this name; ValueError names those there are."""
