@@ -10,9 +10,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.stats import chi2_contingency
 
 import diffutils
 from diffutils import denoise_add_noise, denoise_ddim, perturb_input, predict_x0
+from diffutils.stage import frontier
 from diffutils.stage.checks import engine, solving
 
 EXERCISES = {solving.heun_step: solving.HEUN_STEP, solving.order_of: solving.ORDER}
@@ -163,3 +165,34 @@ def test_four_of_five_wrong_answers_are_named_and_none_is_right(check):
     assert len(missed) <= 0.2 * len(results), missed
 
 
+# --- the cheapest setting ------------------------------------------------------------------------
+
+
+def test_every_setting_of_the_table_but_the_cheapest_is_answered_with_its_own_numbers(capsys):
+    passing, reference = solving.cannot_be_told(), frontier.find(*frontier.REFERENCE)
+    cheapest = min(passing.values())
+    for row in frontier.frontier()["rows"]:
+        setting = row["sampler"], row["steps"]
+        result = solving.cheapest(*setting)
+        assert capsys.readouterr().out == result.message + "\n"
+        assert f"{row['flawless']} of {row['samples']}" in result.message
+        apart = by_scipy(row, reference)
+        wanted = "can-be-told" if apart > 1.96 else "not-the-cheapest"
+        if setting == frontier.REFERENCE:
+            wanted = "reference"
+        elif apart <= 1.96 and row["calls"] == cheapest:
+            wanted = None
+        assert result.mistake == wanted and result.passed == (wanted is None)
+
+
+def by_scipy(one, other):
+    """The standard errors between two shares, by the chi-square of a table of four."""
+    table = [[row["flawless"], row["samples"] - row["flawless"]] for row in (one, other)]
+    return chi2_contingency(table, correction=False).statistic ** 0.5
+
+
+def test_what_is_no_setting_is_named():
+    assert solving.cheapest(None, None).mistake == solving.cheapest("Heun", ...).mistake == "not-done"
+    for odd in (("DPM", 10), ("Heun", 25.5), ("Heun", 11), (10, "Heun"), ("DDPM", "ten")):
+        result = solving.cheapest(*odd)
+        assert result.mistake == "no-such-setting" and "expected one of" in result.message

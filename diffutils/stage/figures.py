@@ -290,8 +290,8 @@ def plot_lines(
         canvas, (axes,) = new_canvas(1, title)
         for name, (x, y) in curves.items():
             dots = "o" if len(x) <= 12 or name in fits else None
-            dash = "" if name in fits else "--" if name in dashed else "-"
-            axes.plot(x, y, dash, marker=dots, markersize=8, color=colours[name])
+            dash = "none" if name in fits else "--" if name in dashed else "-"
+            axes.plot(x, y, linestyle=dash, marker=dots, markersize=8, color=colours[name])
             if name in fits:
                 axes.plot(x, fits[name], "--", color=colours[name], linewidth=1.5)
             if name in bars:

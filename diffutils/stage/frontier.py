@@ -60,7 +60,7 @@ STEPS = {
 }
 REFERENCE = (DDPM, 500)
 AGAIN = (REFERENCE, (DPM, 20), (DPM, 15), (DPM, 12), (DPM, 10), (HEUN, 13), (HEUN, 8), (DDIM, 25))
-SAMPLES, MORE, BATCH, TRAINING, ROUNDS, SEED = 500, 2000, 100, 4000, 3, 2026
+SAMPLES, MORE, BATCH, TRAINING, ROUNDS, SEED = 500, 1000, 100, 4000, 3, 2026
 
 
 def draw(sampler, steps, n, *, nn_model, schedule, seed, device=None):

@@ -11,12 +11,14 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
 import torch
 
+from diffutils.descent import guess_noise
 from diffutils.ideal import IdealDenoiser
 from diffutils.measure import variety
-from diffutils.noising import perturb_input
+from diffutils.noising import perturb_input, predict_x0
 from diffutils.pixels import to_float
 from diffutils.sampling import sample_ddim, sample_ddpm
 from diffutils.schedule import NoiseSchedule, linear_schedule
@@ -616,6 +618,79 @@ CHOICES += (
                 "afresh at each step.",
                 "then two runs from one start would end in different sprites. In 64 pairs of runs "
                 "the largest difference of a pixel is {again:.4f}",
+            ),
+        ),
+    ),
+)
+
+# --- the way back to the noise, deeper in lesson 07 ----------------------------------------------
+
+
+def walk_up(nn_model, x, levels, schedule):
+    """DDIM upwards: the guess of the sprite noised to a higher level, with the guessed noise."""
+    for i, j in pairwise(levels):
+        eps = guess_noise(nn_model, x, i, schedule=schedule)
+        x = perturb_input(predict_x0(x, i, eps, schedule=schedule), j, eps, schedule=schedule)
+    return x
+
+
+@cache
+def measure_way_up():
+    """The palette network, votes as cast, from clean sprites and from level 5 up to level 500."""
+    nn_model, schedule = load_pretrained()
+    nn_model.conviction = 1.0
+    held_out, trained = (to_float(forge_sprites(12, 9, split=split)[0])
+                         for split in ("held_out", "train"))
+    noise = noise_like(held_out, 1)
+
+    def top(x, first, n):
+        levels = [first + (500 - first) * k // n for k in range(n + 1)]
+        with torch.no_grad():
+            x_t = perturb_input(x, first, noise, schedule=schedule)
+            return walk_up(nn_model, x_t, levels, schedule)
+
+    clean = top(held_out, 0, 25)
+    with torch.no_grad():
+        guess = guess_noise(nn_model, held_out, 0, schedule=schedule)
+    return {
+        "few": clean.std().item(), "many": top(held_out, 0, 100).std().item(),
+        "trained": top(trained, 0, 25).std().item(), "noisy": top(held_out, 5, 25).std().item(),
+        "guess": guess.std().item(), "alike": alike(clean, held_out),
+        "jumped": alike(perturb_input(held_out, 500, noise, schedule=schedule), held_out),
+    }  # fmt: skip
+
+
+CHOICES += (
+    Choice(
+        "why-no-noise",
+        "The palette network walks a clean sprite up to level 500, and no noise stands there. Why?",
+        measure_way_up,
+        (
+            Answer(
+                "too-few-steps",
+                "The steps are too long; in more of them noise would come up.",
+                "what stands at level 500 after 25 steps has std {few:.2f}, after 100 steps "
+                "{many:.2f}",
+            ),
+            Answer(
+                "never-seen",
+                "These sprites it has never seen in training, so that it does not know their "
+                "noise.",
+                "then those of its training would end in noise. From sprites of a kind that it "
+                "has not seen the std is {few:.2f}, from others {trained:.2f}",
+            ),
+            Answer(
+                "level-500-holds-it",
+                "Level 500 holds a part of the sprite by the schedule, and that is what one sees.",
+                "then a sprite that is noised to level 500 in one jump would show as much. The "
+                "jump has a correlation of {jumped:.2f} with its sprite, the way up {alike:.2f}",
+            ),
+            Answer(
+                "right",
+                "A clean sprite has no noise that could be guessed, so none is brought in, and "
+                "each level finds the picture cleaner than it should be.",
+                "in the clean sprite the network guesses noise of std {guess:.4f}, and the way up "
+                "ends with std {few:.2f}; from level 5, with real noise in it, with {noisy:.2f}",
             ),
         ),
     ),
