@@ -79,7 +79,19 @@ def test_a_setting_that_is_not_there_is_named():
     with pytest.raises(ValueError, match="find: steps is 11; expected one of .500, 250"):
         frontier.find("DDPM", 11)
     with pytest.raises(ValueError, match="plot_frontier: column is 'steps'"):
-        frontier.plot_frontier("steps")
+        orders.plot_frontier("steps")
+
+
+def test_shares_of_several_rows_are_added_up():
+    rows = [frontier.find("DDIM", n) for n in (100, 500)]
+    both = frontier.pooled("DDIM", (100, 500))
+    assert both == Share(sum(row["flawless"] for row in rows), 2 * frontier.SAMPLES)
+
+
+def test_the_plots_of_the_frontier_tell_every_curve_in_words():
+    for column in ("calls", "seconds"):
+        text = repr(orders.plot_frontier(column))
+        assert all(f"{name}: from" in text for name in orders.SHOWN)
 
 
 def ideal_of(n):

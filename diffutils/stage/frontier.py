@@ -36,7 +36,6 @@ from diffutils.sampling import sample_ddim, sample_ddpm
 from diffutils.solvers import sample_dpm, sample_heun
 from diffutils.sprites import forge_sprites, judge
 from diffutils.sprites.judge import Share, coverage
-from diffutils.stage.figures import AVERAGE, NETWORK, NOISE, OTHER, SIGNAL, plot_lines
 from diffutils.weights import load_pretrained
 
 TABLE = Path(__file__).with_name("frontier.json")
@@ -59,7 +58,7 @@ STEPS = {
     DPM: (50, 25, 20, 15, 12, 10, 8, 7, 6, 5, 4, 3),
 }
 REFERENCE = (DDPM, 500)
-AGAIN = (REFERENCE, (DPM, 20), (DPM, 15), (DPM, 12), (DPM, 10), (HEUN, 13), (HEUN, 8), (DDIM, 25))
+AGAIN = (REFERENCE, (DDPM, 25), (HALF, 25), (ETA_1, 25), (DDIM, 100), (DPM, 10))
 SAMPLES, MORE, BATCH, TRAINING, ROUNDS, SEED = 500, 1000, 100, 4000, 3, 2026
 
 
@@ -197,24 +196,10 @@ def share(row):
     return Share(row["flawless"], row["samples"])
 
 
-SHOWN = {DDPM: AVERAGE, ETA_1: OTHER, DDIM: NOISE, HEUN: SIGNAL, DPM: NETWORK}
-AXES = {"calls": "calls of the network", "seconds": "seconds, in units of what 500 calls take"}
-
-
-def plot_frontier(column):
-    """Flawless samples with their intervals against "calls" or "seconds"."""
-    check_choice("plot_frontier", "column", column, AXES)
-    curves, bars = {}, {}
-    for name in SHOWN:
-        rows = [row for row in frontier()["rows"] if row["sampler"] == name]
-        rows.sort(key=lambda row: row[column])
-        shares = [share(row) for row in rows]
-        curves[name] = [row[column] for row in rows], [100 * one.share for one in shares]
-        bars[name] = [100 * one.low for one in shares], [100 * one.high for one in shares]
-    return plot_lines(
-        curves, bars=bars, colours=SHOWN, x_log=True, x_label=AXES[column], y_label="flawless, %",
-        y_limits=(0, 100), title=f"Quality against {column}",
-    )  # fmt: skip
+def pooled(sampler, steps):
+    """The flawless of several rows of a sampler as one Share."""
+    rows = [find(sampler, n) for n in steps]
+    return Share(sum(row["flawless"] for row in rows), sum(row["samples"] for row in rows))
 
 
 def main(arguments=None):

@@ -1,8 +1,9 @@
-"""How near solvers come to where a path leads, by steps: errors, orders, and their plot.
+"""The plots of lesson 07: how near solvers come to where a path leads, and what calls buy.
 
     errors = {"DDIM": [thousandths(x, exact) for x in ends], ...}      with 20, 40, 80 steps
     order, line = fit_order([20, 40, 80], errors["DDIM"])
     plot_errors([20, 40, 80], errors, title="An ideal network")
+    plot_frontier("calls")                     the table of `frontier`
 
 A solver of order k whose steps are halved has an error 2^k times smaller, where the path is smooth:
 on axes that both count in powers of ten a straight line that falls by k.
@@ -10,9 +11,12 @@ on axes that both count in powers of ten a straight line that falls by k.
 
 import numpy as np
 
-from diffutils.expect import check_images, check_like
-from diffutils.stage.figures import plot_lines
-from diffutils.stage.frontier import SHOWN
+from diffutils.expect import check_choice, check_images, check_like
+from diffutils.stage.figures import AVERAGE, NETWORK, NOISE, OTHER, SIGNAL, plot_lines
+from diffutils.stage.frontier import DDIM, DDPM, DPM, ETA_1, HEUN, frontier, share
+
+SHOWN = {DDPM: AVERAGE, ETA_1: OTHER, DDIM: NOISE, HEUN: SIGNAL, DPM: NETWORK}
+AXES = {"calls": "calls of the network", "seconds": "seconds, in units of what 500 calls take"}
 
 
 def thousandths(x, exact):
@@ -43,6 +47,22 @@ def plot_errors(counts, errors, *, title, fit=True, colours=SHOWN, dashed=()):
         fits={label[name]: line for name, (_, line) in lines.items()},
         colours={label[name]: colours[name] for name in errors}, dashed=dashed, title=title,
         x_log=True, y_log=True, x_label="steps", y_label="error, thousandths",
+    )  # fmt: skip
+
+
+def plot_frontier(column):
+    """Flawless samples with their intervals against "calls" or "seconds"."""
+    check_choice("plot_frontier", "column", column, AXES)
+    curves, bars = {}, {}
+    for name in SHOWN:
+        rows = [row for row in frontier()["rows"] if row["sampler"] == name]
+        rows.sort(key=lambda row: row[column])
+        shares = [share(row) for row in rows]
+        curves[name] = [row[column] for row in rows], [100 * one.share for one in shares]
+        bars[name] = [100 * one.low for one in shares], [100 * one.high for one in shares]
+    return plot_lines(
+        curves, bars=bars, colours=SHOWN, x_log=True, x_label=AXES[column], y_label="flawless, %",
+        y_limits=(0, 100), title=f"Quality against {column}",
     )  # fmt: skip
 
 
