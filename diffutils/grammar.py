@@ -15,6 +15,8 @@ Its loss is the floor for pictures drawn by `forge_sprites`: a network that goes
 it never saw does not exist. Given weights of the classes, it is the floor of that mixture.
 """
 
+import math
+
 import torch
 
 from diffutils.expect import (
@@ -68,28 +70,60 @@ class GrammarDenoiser:
         check_count("guess_x0", "i", i, highest=self.schedule.timesteps)
         return self.guess("guess_x0", x, i, c)
 
+    def bits_left(self, x, i, c=None):
+        """What x at level i, 1..T, leaves open, in bits: {"class", "shape", "palettes"}, each (B,).
+
+        The entropy of the sprite, given x, by the chain rule: of its class; of its shape once the
+        class is known; of its palettes once the shape is known. They add up to that of the sprite.
+        """
+        check_sprites("bits_left", x)
+        check_count("bits_left", "i", i, highest=self.schedule.timesteps)
+        parts = [self.open_bits(*few) for few in self.in_chunks("bits_left", x, i, c)]
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
     def guess(self, where, x, i, c):
         """`guess_x0`, asked for by the function `where`."""
+        parts = [self.average(*few) for few in self.in_chunks(where, x, i, c)]
+        return torch.cat(parts).reshape(x.shape).to(x.dtype)
+
+    def in_chunks(self, where, x, i, c):
+        """Of a few pictures at a time: y (256, 3, B), the variance of its noise, the shares.
+
+        y is the picture minus white in grey levels; the shares, (S, B) for each class, are those of
+        its shapes, given y, and of the class c before y was seen.
+        """
         check_signal(where, torch.tensor(i), self.schedule, x)
         alpha_bar, even = self.schedule.alpha_bar[i], torch.ones(1, len(self.classes))
-        shares = check_mixture(where, even if c is None else c, len(x), len(self.classes))
-        pairs = zip(x.split(CHUNK), shares.expand(len(x), -1).split(CHUNK), strict=True)
-        return torch.cat([self.average(some, alpha_bar, share) for some, share in pairs])
-
-    def average(self, x, alpha_bar, of_class):
-        """What `guess_x0` returns, for a few pictures x in which a share alpha_bar is left.
-
-        of_class   (B, 5) the share of each class before x was seen
-        """
-        y = HALF_RANGE * (x.double().flatten(2) / alpha_bar.sqrt() - 1)  # (B, 3, 256)
-        y = y.permute(2, 1, 0).float().contiguous()  # (256, 3, B)
+        c = check_mixture(where, even if c is None else c, len(x), len(self.classes))
         variance = float(HALF_RANGE**2 * (1 - alpha_bar) / alpha_bar)
-        beliefs = zip(self.classes, of_class.float().log().T, strict=True)
-        belief = torch.cat([part.log_belief(y, variance) + share for part, share in beliefs])
-        shares = torch.softmax(belief, dim=0).split([len(part.prior) for part in self.classes])
+        for some, of_class in zip(x.split(CHUNK), c.expand(len(x), -1).split(CHUNK), strict=True):
+            y = HALF_RANGE * (some.double().flatten(2) / alpha_bar.sqrt() - 1)  # (B, 3, 256)
+            y = y.permute(2, 1, 0).float().contiguous()
+            pairs = zip(self.classes, of_class.float().log().T, strict=True)
+            belief = torch.cat([part.log_belief(y, variance) + share for part, share in pairs])
+            shares = torch.softmax(belief, dim=0)
+            yield y, variance, shares.split([len(part.prior) for part in self.classes])
+
+    def average(self, y, variance, shares):
+        """What `guess_x0` returns, (B, 3, 256)."""
         parts = zip(self.classes, shares, strict=True)
         mean = sum(part.average(y, variance, share) for part, share in parts)  # (256, 3, B)
-        return (1 + mean.permute(2, 1, 0) / HALF_RANGE).reshape(x.shape).to(x.dtype)
+        return 1 + mean.permute(2, 1, 0) / HALF_RANGE
+
+    def open_bits(self, y, variance, shares):
+        """What `bits_left` returns."""
+        of_class = torch.stack([share.double().sum(0) for share in shares])  # (5, B)
+        of_shape = torch.cat(shares).double()
+        palettes = [(share * part.palette_nats(y, variance)).double().sum(0)
+                    for part, share in zip(self.classes, shares, strict=True)]
+        nats = {"class": nats_of(of_class), "shape": nats_of(of_shape) - nats_of(of_class),
+                "palettes": sum(palettes)}
+        return {name: value / math.log(2) for name, value in nats.items()}
+
+
+def nats_of(shares):
+    """The entropy of shares that add up to 1 over the first dimension, in nats."""
+    return -torch.special.xlogy(shares, shares).sum(0)
 
 
 def check_sprites(where, x):
@@ -119,6 +153,10 @@ class ClassPieces:
             piece.log_likelihood(y, variance)[piece.of_shape] for piece in self.pieces
         )
 
+    def palette_nats(self, y, variance):
+        """How open the palettes of each shape are, in nats: (S, B)."""
+        return sum(piece.nats(y, variance)[piece.of_shape] for piece in self.pieces)
+
     def average(self, y, variance, share):
         """The sum of share (S, B) times each shape's average sprite, minus white: (256, 3, B)."""
         total = torch.zeros_like(y)
@@ -143,6 +181,10 @@ class FixedPiece:
         products = self.colours @ y[self.columns].flatten(0, 1)
         return (2 * products - self.base) / (2 * variance)
 
+    def nats(self, y, variance):
+        """There is nothing to choose: (V, B) zeros."""
+        return torch.zeros(self.ways, y.shape[2])
+
     def add_average(self, total, y, variance, weight):
         mean = self.colours.T @ weight  # (3 K, B)
         total[self.columns] += mean.view(-1, 3, y.shape[2])
@@ -159,6 +201,8 @@ class RolePiece:
         self.base = torch.from_numpy(role.base)  # (P, V, 1)
         self.of_shape = torch.from_numpy(role.of_shape)
         self.ways = len(self.which)
+        drawn = [masks.sum(1)[self.which[:, k]] for k, (_, masks) in enumerate(self.tones)]
+        self.shown = sum(drawn) > 0  # (V,) a palette that no pixel shows is no choice
 
     def by_palette(self, y, variance):
         """The log likelihood of each palette in each way: (P, V, B)."""
@@ -172,6 +216,10 @@ class RolePiece:
     def log_likelihood(self, y, variance):
         """The mean over palettes: (V, B)."""
         return self.by_palette(y, variance).logsumexp(0) - torch.tensor(len(self.colours)).log()
+
+    def nats(self, y, variance):
+        """The entropy of the palette in each way: (V, B)."""
+        return nats_of(torch.softmax(self.by_palette(y, variance), dim=0)) * self.shown[:, None]
 
     def add_average(self, total, y, variance, weight):
         share = torch.softmax(self.by_palette(y, variance), dim=0) * weight  # (P, V, B)

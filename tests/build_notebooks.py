@@ -12,7 +12,8 @@ whether the outputs belong to the code. Of a cell's metadata it keeps what the c
     {"jupyter": {"source_hidden": true}}                       it only draws, and is folded
     {"lesson": {"minutes": 4, "in": ["20", "45", "90"]}}       a section's first cell: how long it
                                                                takes, and in which cuts it is
-A cell keeps its id `cell-12` wherever it goes; a new one gets the number after the highest.
+A cell keeps its id `cell-12` wherever it goes; a new one gets the number after the highest. The
+speaker notes of the section that begins with it are `notes-cell-12`.
 """
 
 import argparse
@@ -40,7 +41,7 @@ LANGUAGE = {  # without a version; what an export to a script or a page needs
 FOLDERS = ("", "deeper/", "solutions/")
 CUTS = ["20", "45", "90"]  # the lengths in minutes that a lesson can be cut to
 CHOICES = [list(some) for n in (1, 2, 3) for some in itertools.combinations(CUTS, n)]
-OWN_ID = re.compile(r"cell-(\d{2,})")
+OWN_ID = re.compile(r"(?:notes-)?cell-(\d{2,})")
 DROPPED = ("application/vnd.jupyter.widget-view+json",)
 
 

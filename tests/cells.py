@@ -9,6 +9,12 @@ import torch
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
 
+def shown(path):
+    """The cells of a notebook that a student sees: all but the speaker notes."""
+    cells = nbformat.read(path, as_version=4).cells
+    return [cell for cell in cells if "notes" not in cell.metadata.get("tags", [])]
+
+
 @functools.cache
 def code_of(name):
     """The code cells of a notebook, known by how its place in `notebooks/` begins: "04"."""

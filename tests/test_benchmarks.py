@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import re
 from pathlib import Path
 
 import pytest
@@ -227,6 +228,7 @@ def test_speed_prints_a_row_for_each_network_and_three_lines_for_ours(bench, mon
     monkeypatch.setattr(speed, "diffusers_unet", speed.ReferenceUnet)  # importing theirs is slow
     speed.main(["1", "2"])
     said = capsys.readouterr().out
+    assert re.search(r"the judge reads a spoiled sprite in \d+\.\d ms\n$", said)
     assert "1 threads, best of 2 alternating rounds" in said and len(rounds) == 2 * (4 + 2)
     for name in ("plain", "palette", "reference", "diffusers"):
         assert f"\n{name:12}" in said

@@ -31,8 +31,6 @@ EXERCISES = {
     "effective_number": shares.EFFECTIVE_NUMBER,
     "mixing_desk": mixing.MIXING_DESK,
     "training_loss": loops.TRAINING_LOSS,
-    "ddpm_mean": steps.DDPM_MEAN,
-    "ddpm_step": steps.DDPM_STEP,
     "sampler_loop": loops.SAMPLER_LOOP,
     "context_dropout": contexts.CONTEXT_DROPOUT,
     "guidance": contexts.GUIDANCE,
@@ -108,21 +106,15 @@ def my_loss(x0, *, nn_model, schedule):
     return torch.nn.functional.mse_loss(guess, noise)
 
 
-def my_ddpm_mean(x, i, pred_noise, *, schedule):
-    out = schedule.beta[i] / (1 - schedule.alpha_bar[i]) ** 0.5
-    return (x - out * pred_noise) / schedule.alpha[i] ** 0.5
-
-
-def my_denoise_add_noise(x, i, pred_noise, z, *, schedule):
-    return my_ddpm_mean(x, i, pred_noise, schedule=schedule) + schedule.beta[i] ** 0.5 * z
-
-
 def my_sample_ddpm(x, *, nn_model, schedule):
     for i in reversed(range(1, schedule.timesteps + 1)):
         z = torch.randn(x.shape)
         if i == 1:
             z = torch.zeros_like(x)
-        x = my_denoise_add_noise(x, i, nn_model(x, i / schedule.timesteps), z, schedule=schedule)
+        eps = nn_model(x, i / schedule.timesteps)
+        out = schedule.beta[i] / (1 - schedule.alpha_bar[i]) ** 0.5 * eps
+        x = (x - out) / schedule.alpha[i] ** 0.5
+        x = x + schedule.beta[i] ** 0.5 * z
     return x
 
 
@@ -152,8 +144,7 @@ ANSWERS = {
     "beta_schedule": my_beta, "alpha_bar": my_running_product, "perturb_input": my_perturb_input,
     "predict_x0": my_predict_x0, "posterior_shares": my_shares,
     "effective_number": my_effective_number, "mixing_desk": my_mixing_desk,
-    "training_loss": my_loss, "ddpm_mean": my_ddpm_mean,
-    "ddpm_step": my_denoise_add_noise, "sampler_loop": my_sample_ddpm,
+    "training_loss": my_loss, "sampler_loop": my_sample_ddpm,
     "context_dropout": my_drop_context, "guidance": my_guidance,
     "guidance, paper": my_paper_guidance, "ddim_step": my_denoise_ddim, "ddim_levels": my_levels,
 }  # fmt: skip
@@ -239,12 +230,6 @@ def test_the_messages_show_numbers_that_a_plain_loop_confirms():
     assert f"{1 - beta_250:.3f} at level 250" in text and f"{alpha_bar(250):.3f} is left" in text
     text = message("beta_schedule", "level-0-patched")
     assert "0.0001398" in text
-    text = message("ddpm_step", "put-back-root-missing")
-    assert f"std {beta_250:.4f}, it should be {beta_250**0.5:.4f}" in text
-    text = message("ddpm_mean", "noise-root-missing")
-    scale = (1 - beta_250) ** 0.5
-    wrong, right = (beta_250 / (1 - alpha_bar(250)) ** p / scale for p in (1, 0.5))
-    assert f"{wrong:.5f} of the noise, it should be {right:.5f}" in text
     text = message("ddim_step", "same-level")
     before, here = (1 - alpha_bar(240)) ** 0.5, (1 - alpha_bar(260)) ** 0.5
     assert f"down to std {before:.4f}, yours is {here:.4f}" in text
@@ -638,13 +623,9 @@ def test_adding_a_mistake_is_adding_an_entry():
 # --- numbers -------------------------------------------------------------------------------------
 
 KNOWN = {
-    "numbers-in-a-sprite": 768, "effective-number-of-two": 2,
-    "signal-at-250": alpha_bar(250) ** 0.5, "noise-at-125": (1 - alpha_bar(125)) ** 0.5,
-    "terminal-signal": alpha_bar(500) ** 0.5,
-    "half-way-level": next(i for i in range(501) if alpha_bar(i) <= 0.5), "std-of-two-noises": 0.5,
-    "convolution-weights": 1792, "untrained-loss": 1, "guidance-in-paper-terms": 2,
-    "ddim-speedup": 20, "bits-of-1024": 10, "pixels-seen": 121, "scale-and-shift": 3.5,
-    "odds-of-two-votes": 2.718281828**2,
+    "terminal-signal": alpha_bar(500) ** 0.5, "guidance-in-paper-terms": 2, "ddim-speedup": 20,
+    "bits-of-1024": 10, "pixels-seen": 121, "odds-of-two-votes": 2.718281828**2,
+    "times-seen": 288, "best-echo-half-way": alpha_bar(184),
 }  # fmt: skip
 WRONG = [(question, wrong) for question in numbers.QUESTIONS for wrong in question.wrong]
 
@@ -679,9 +660,42 @@ def test_terminal_signal_as_a_variance_is_told_apart_from_its_root():
 
 
 def test_an_unknown_wrong_number_is_told_which_way_it_is_off():
-    assert "too small, by far" in checks.number("numbers-in-a-sprite", 10).message
-    assert "too large, by less than a tenth" in checks.number("numbers-in-a-sprite", 800).message
-    assert "of the wrong sign" in checks.number("signal-at-250", -0.53).message
+    assert "too small, by far" in checks.number("ddim-speedup", 10).message
+    assert "too large, by less than a tenth" in checks.number("ddim-speedup", 21).message
+    assert "of the wrong sign" in checks.number("ddim-speedup", -20).message
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "mistake", "told"),
+    [
+        ("terminal-signal", 0.5, "of-another-level", "at level 262"),
+        ("terminal-signal", 0.03, "too-little", "0.0064"),
+        ("terminal-signal", 8, "no-part", "between 0 and 1"),
+        ("echo-half-way", 0.33, "too-little", "costs more than that alone"),
+        ("echo-half-way", 0.54, "noise-too-cheap", "costs more than"),
+        ("echo-half-way", 0.9, "noise-too-dear", "is less"),
+        ("echo-half-way", 1.2, "worse-than-0", "costs 1"),
+        ("best-echo-half-way", 0.4, "too-good", "no w"),
+        ("best-echo-half-way", 0.8, "not-the-best", "costs less"),
+        ("best-echo-half-way", 2, "worse-than-0", "costs 1"),
+        ("times-seen", 144, "other-count", "0.4 times in each"),
+        ("times-seen", 400, "too-often", "1.1 times in each"),
+        ("grey-of-a-loss", 0.4, "less-than-a-step", "off by 9 steps"),
+        ("grey-of-a-loss", 5, "less-than-the-noise", "off by 9 steps"),
+        ("grey-of-a-loss", 20, "other-factor", "grow 2.2 times"),
+        ("pixels-seen", 81, "other-layers", "what 4 layers would see"),
+        ("pixels-seen", 100, "no-middle", "10 by 10"),
+        ("pixels-seen", 243, "no-square", "form a square"),
+        ("odds-of-two-votes", 6, "other-votes", "1.8 votes"),
+        ("odds-of-two-votes", 0.5, "less-likely", "-0.7 votes"),
+        ("odds-of-two-votes", -2, "no-odds", "above 0"),
+    ],
+)
+def test_a_number_that_nobody_foresaw_is_told_what_it_would_mean(name, answer, mistake, told):
+    result = checks.number(name, answer)
+    assert result.mistake == mistake and told in result.message
+    right = numbers.find(name).right()
+    assert f"{right:.3g}" not in re.findall(r"[\d.]*\d", result.message.split(": ", 2)[2])
 
 
 def test_a_number_not_given_yet_repeats_the_question():
@@ -692,7 +706,7 @@ def test_a_number_not_given_yet_repeats_the_question():
 
 
 def test_a_question_that_is_not_there_is_refused_with_those_that_are():
-    with pytest.raises(ValueError, match="name is 'no-such'; expected one of numbers-in-a-sprite"):
+    with pytest.raises(ValueError, match="name is 'no-such'; expected one of terminal-signal"):
         checks.number("no-such", 1)
 
 
@@ -796,6 +810,7 @@ NUMBERS_AS_SAID = [
     ("10^-3", 0.001), ("1e-3", 0.001), ("roughly 5 sprites", 5), ("twelve", 12), ("a dozen", 12),
     ("two and a half", 2.5), ("level 184", 184), ("12,288", 12288), ("nothing", 0),
     ("I'd say 0.97!", 0.97), ("~ 3.5?", 3.5), ("½", 0.5), ("−2", -2), ("50 per cent", 0.5),
+    ("sqrt(25)", 5), ("√25", 5), ("root of 0.25", 0.5), ("twice", 2), ("twice as much", 2),
 ]  # fmt: skip
 TWO, THREE = "is the loss lower or higher?", "variance above, below or one?"
 WORDS_AS_SAID = [
@@ -807,6 +822,9 @@ WORDS_AS_SAID = [
     ("not smoother, sharper", "sharper", ""), ("not sharper", "smoother", ""),
     ("colour, not outline", "colour", ""), ("it goes up", "higher", TWO), ("Lower!", "lower", TWO),
     ("Blurred.", "blurred", ""), ("noise", "noisy", ""), ("better than 0", "better", ""),
+    ("< 1", "below", THREE), (">1", "above", THREE), ("less sharp", "smoother", ""),
+    ("fewer", "no", "more pixels right? yes or no"), ("I think so", "yes", "yes or no"),
+    ("it looks further", "up", "up, down or level?"), ("it diverges", "higher", TWO),
 ]  # fmt: skip
 
 

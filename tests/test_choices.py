@@ -25,6 +25,11 @@ def test_the_right_letter_is_not_always_the_same():
     assert len({letter_of(asked, "right") for asked in CHOICES}) > 1
 
 
+def test_the_right_answer_is_seldom_the_longest():
+    longest = [max(asked.answers, key=lambda answer: len(answer.text)).name for asked in CHOICES]
+    assert longest.count("right") <= len(CHOICES) / 3
+
+
 @every_choice
 def test_each_wrong_answer_is_named_and_met_with_numbers(asked, capsys):
     for letter, answer in zip(LETTERS, asked.answers, strict=True):

@@ -6,7 +6,6 @@ from cells import code_of, functions_of
 from torch.testing import assert_close
 
 from diffutils import IdealDenoiser, NoiseSchedule, denoise_add_noise, linear_schedule
-from diffutils.measure import mean_and_error, variety
 from diffutils.pixels import to_float
 from diffutils.sprites import forge_sprites
 from diffutils.stage.checks.descent import right_left
@@ -127,8 +126,16 @@ def test_real_sprites_are_a_hundred_percent_and_what_is_lost_has_its_error():
         assert errors == pytest.approx(percent / (error**2 + other_error**2) ** 0.5)
     assert table["variety"]["half"][0] == pytest.approx(50, abs=1e-3)
     assert table["colour"]["shifted"][0] == 0  # as it is shown: white
-    mean, error = mean_and_error(variety(real))
-    assert table["variety"]["real"][1] == pytest.approx(100 * error / mean)
+
+
+def test_the_errors_are_those_that_many_draws_show():
+    crowd, generator = some_sprites(4000), torch.Generator().manual_seed(0)
+    draws = [crowd[torch.randint(4000, (48,), generator=generator)] for _ in range(80)]
+    tables = [compare({"draw": draw}, crowd[:500]) for draw in draws]
+    for name in tables[0]:
+        means, errors = zip(*(table[name]["draw"] for table in tables), strict=True)
+        spread = torch.tensor(means).std().item()
+        assert spread / (sum(errors) / 80) == pytest.approx(1, abs=0.25), name
 
 
 def test_a_list_in_place_of_kinds_is_refused():

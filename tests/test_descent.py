@@ -244,9 +244,9 @@ def test_a_sampler_that_puts_the_guess_back_is_told_so_though_its_last_step_is_r
     assert checks.sampler_loop(sampler).mistake == "guess-for-z-but-the-last"
 
 
-def test_a_step_that_draws_its_own_noise_is_told_which_noise_it_was_given():
-    def step(x, i, pred_noise, z, *, schedule):
-        return denoise_add_noise(x, i, pred_noise, torch.randn_like(x), schedule=schedule)
+def test_an_answer_that_draws_its_own_noise_is_told_which_noise_it_was_given():
+    def step(x, i, noise, *, schedule):
+        return perturb_input(x, i, torch.randn_like(x), schedule=schedule)
 
-    result = checks.ddpm_step(step)
-    assert result.mistake == "draws-its-own-noise" and result.message.endswith("given, z")
+    result = checks.perturb_input(step)
+    assert result.mistake == "draws-its-own-noise" and result.message.endswith("given, noise")

@@ -328,6 +328,21 @@ def test_from_a_wheel_without_a_checkout_the_command_makes_the_same_copies(wheel
     assert said.startswith(str(site)), "it was this checkout that ran"
 
 
+def test_from_a_wheel_a_lesson_becomes_the_same_slides_and_handout(wheel, tmp_path):
+    with zipfile.ZipFile(wheel[0]) as packed:
+        packed.extractall(tmp_path / "site")
+    home, ours = tmp_path / "home", tmp_path / "ours"
+    for folder, python_path in ((home, tmp_path / "site"), (ours, ROOT)):
+        folder.mkdir()
+        for options in (["--minutes", "20"], ["--handout"]):
+            done = subprocess.run(
+                [sys.executable, "-m", "diffutils.present", "05", *options], cwd=folder,
+                env=os.environ | {"PYTHONPATH": str(python_path)}, capture_output=True, text=True,
+            )  # fmt: skip
+            assert done.returncode == 0 and not done.stderr, done.stderr
+    assert tree(home) == tree(ours) and len(tree(home)) == 2
+
+
 def test_the_copies_hold_no_path_of_this_machine(tmp_path):
     desk.lay_out(tmp_path)
     for name, data in tree(tmp_path).items():

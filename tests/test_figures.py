@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 import pytest
 import torch
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from PIL import Image
@@ -281,6 +282,32 @@ def test_names_of_curves_that_end_together_stay_apart():
     places = spread_apart([10.0, 11.0, 12.0, 200.0], 20)
     assert np.diff(places).min() >= 20
     assert places[1] == pytest.approx(11) and places[3] == 200
+
+
+def names_at(curves):
+    """{name: (x, y)} of where plot_lines writes the names, in fractions of the axes."""
+    seen, annotate = {}, Axes.annotate
+
+    def note(axes, text, xy, **how):
+        seen[text] = xy
+        return annotate(axes, text, xy, **how)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Axes, "annotate", note)
+        plot_lines(curves, x_label="level", y_label="std")
+    return seen
+
+
+def test_a_curve_whose_end_meets_others_is_named_where_it_runs_by_itself():
+    x = list(range(101))
+    curves = {"low": (x, [(k / 100) ** 6 for k in x]), "high": (x, [(k / 100) ** 0.5 for k in x]),
+              "beside": (x, [(k / 100) ** 0.47 for k in x])}  # fmt: skip
+    places = names_at(curves)
+    assert places["high"][0] > 1 and places["beside"][0] > 1 and 0.15 < places["low"][0] < 0.85
+    k = round(100 * places["low"][0])
+    assert 0 < places["low"][1] - curves["low"][1][k] < 0.3
+    curves["low"] = x, [0.8 * y for y in curves["low"][1]]
+    assert names_at(curves)["low"][0] > 1  # its end is its own
 
 
 def test_the_twin_of_schedules_says_where_noise_takes_over():

@@ -240,6 +240,12 @@ def test_a_larger_draw_begins_with_the_smaller():
     assert (forge_sprites(300, 5)[0] == forge_sprites(900, 5)[0][:300]).all()
 
 
+def test_one_legal_sprite_in_five_has_a_pair_of_parts_that_was_held_out():
+    for name in ("hero", "non-hero", "food", "spell", "side-facing"):
+        table = forge.class_table(name)
+        assert 0.18 < table.sprites[table.held_out].sum() / table.sprites.sum() < 0.22
+
+
 def test_train_and_held_out_share_no_sprite():
     train, held_out = (forge_sprites(4000, 1, split=split)[2] for split in ("train", "held_out"))
     assert not np.intersect1d(train, held_out).size

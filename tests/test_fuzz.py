@@ -332,6 +332,7 @@ CALLS = [
     Call(measure.distance_to_average, {"samples": X, "x0": X[:2]}, batch("samples"), 200),
     Call(measure.variety, {"samples": X}, batch("samples")),
     Call(measure.sharpness, {"samples": X}, batch("samples")),
+    Call(measure.frechet_distance, {"samples": X, "x0": X[:2]}, of_kind(float), 200),
     Call(measure.kernel_distance, {"samples": X, "x0": X[:2]}, of_kind(float), 200),
     Call(measure.mean_and_error, {"values": torch.rand(5)}, of_kind(tuple)),
     Call(reference.verdict, {"losses": np.linspace(1, 0.1, 200)}, of_kind(str)),

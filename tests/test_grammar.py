@@ -46,12 +46,17 @@ def listed():
     return torch.cat(images), torch.cat(chances), torch.cat(classes)
 
 
-def slow_average(x_t, i, sprites, chances):
-    """(B, 3, 16, 16) the average over the written list, each sprite by Bayes' rule."""
+def slow_shares(x_t, i, sprites, chances):
+    """(B, N) float64, the share of each sprite of the written list by Bayes' rule."""
     alpha_bar = SCHEDULE.alpha_bar[i]
     apart = torch.stack([((x - alpha_bar.sqrt() * sprites.double()) ** 2).flatten(1).sum(1)
                          for x in x_t.double()])
-    shares = torch.softmax(chances.log() - apart / (2 * (1 - alpha_bar)), dim=1)
+    return torch.softmax(chances.log() - apart / (2 * (1 - alpha_bar)), dim=1)
+
+
+def slow_average(x_t, i, sprites, chances):
+    """(B, 3, 16, 16) the average over the written list."""
+    shares = slow_shares(x_t, i, sprites, chances)
     return torch.einsum("bn,nchw->bchw", shares, sprites.double()).float()
 
 
@@ -63,6 +68,55 @@ def test_its_guess_is_the_average_over_the_written_list(small, listed, i, genera
     guess = small.guess_x0(x_t, i)
     assert torch.isfinite(guess).all()
     assert_close(guess, slow_average(x_t, i, sprites, chances), rtol=0, atol=2e-3)
+
+
+def entropy(shares):
+    """In bits, over the last dimension."""
+    return -torch.special.xlogy(shares, shares).sum(-1) / np.log(2)
+
+
+def gathered(shares, groups):
+    """(B, N) shares of sprites, summed over those of one group."""
+    return torch.stack([shares[:, groups == k].sum(1) for k in groups.unique()], dim=1)
+
+
+@pytest.mark.parametrize("i", [100, 300, 430, 500])
+def test_the_bits_left_open_are_the_entropies_of_the_written_list(small, listed, i, generator):
+    sprites, chances, classes = listed
+    counts = [int(class_table(name).sprites[shape]) for name in FEW for shape in FEW[name]]
+    shapes = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+    x0 = sprites[torch.randint(len(sprites), (20,), generator=generator)]  # two chunks
+    x_t = perturb_input(x0, i, torch.randn(x0.shape, generator=generator), schedule=SCHEDULE)
+    shares = slow_shares(x_t, i, sprites, chances)
+    of_class, of_shape = entropy(gathered(shares, classes)), entropy(gathered(shares, shapes))
+    left = small.bits_left(x_t, i)
+    assert list(left) == ["class", "shape", "palettes"]
+    assert_close(left["class"], of_class, rtol=0, atol=2e-3)
+    assert_close(left["shape"], of_shape - of_class, rtol=0, atol=2e-3)
+    assert_close(left["palettes"], entropy(shares) - of_shape, rtol=0, atol=5e-3)
+
+
+def test_before_anything_is_seen_the_training_sprites_hold_20_188_bits():
+    faint = NoiseSchedule([0.9] * 12)  # alpha_bar ends at 1e-12
+    left = GrammarDenoiser(schedule=faint).bits_left(torch.zeros(1, 3, 16, 16), 12)
+    assert float(left["class"]) == pytest.approx(np.log2(5), abs=1e-3)
+    shapes = np.mean([np.log2((~class_table(name).held_out).sum()) for name in CLASSES])
+    assert float(left["shape"]) == pytest.approx(shapes, abs=2e-3)
+    assert float(sum(left.values())) == pytest.approx(20.188, abs=2e-3)
+
+
+def test_the_bits_left_are_as_many_as_the_belief_in_the_true_class_says():
+    """Calibrated: on average, -log2 of the share of the truth is the entropy (Monte Carlo)."""
+    images, contexts, _ = forge_sprites(400, seed=9)
+    x0 = to_float(images)
+    noise = torch.randn(x0.shape, generator=torch.Generator().manual_seed(9))
+    x_t = perturb_input(x0, 430, noise, schedule=SCHEDULE)
+    ideal = GrammarDenoiser(schedule=SCHEDULE)
+    shares = torch.cat([torch.stack([part.double().sum(0) for part in of_shapes], dim=1)
+                        for _, _, of_shapes in ideal.in_chunks("test", x_t, 430, None)])
+    surprise = -(shares * torch.as_tensor(contexts)).sum(1).log2()
+    expected, error = float(surprise.mean()), float(surprise.std() / 20)
+    assert abs(float(ideal.bits_left(x_t, 430)["class"].mean()) - expected) < 3 * error < 0.3
 
 
 @pytest.mark.parametrize("i", [470, 500])
@@ -127,6 +181,8 @@ def test_the_loss_is_lower_where_the_sprites_come_from_the_split_it_knows(genera
         (lambda ideal, x: ideal(x, torch.tensor([0.5, 0.2])), "t has several levels"),
         (lambda ideal, x: ideal(x, 0.0), "t has level 0"),
         (lambda ideal, x: ideal(x[:, :, :8], 0.5), r"expected \(B, 3, 16, 16\)"),
+        (lambda ideal, x: ideal.bits_left(x, 501), "i is 501"),
+        (lambda ideal, x: ideal.bits_left(x[:, :, :8], 9), r"expected \(B, 3, 16, 16\)"),
     ],
 )
 def test_bad_input_is_named(small, call, message):

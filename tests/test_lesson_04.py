@@ -7,6 +7,7 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from cells import shown
 from torch.testing import assert_close
 
 from diffutils import IdealDenoiser, linear_schedule, perturb_input, predict_x0, training
@@ -23,7 +24,7 @@ SCHEDULE = linear_schedule()
 
 
 def test_the_lesson_keeps_to_its_measure():
-    cells = nbformat.read(NOTEBOOKS / "04_training.ipynb", as_version=4).cells
+    cells = shown(NOTEBOOKS / "04_training.ipynb")
     words = sum(len(c.source.split()) for c in cells if c.cell_type == "markdown")
     lines = [line.strip() for c in cells if c.cell_type == "code" for line in c.source.split("\n")]
     assert len(cells) <= 60 and words <= 3000

@@ -2,7 +2,9 @@
 
 import math
 
+import numpy as np
 import pytest
+import scipy.linalg
 import torch
 from torch.testing import assert_close
 
@@ -10,6 +12,7 @@ from diffutils import IdealDenoiser, linear_schedule
 from diffutils.measure import (
     distance_floor,
     distance_to_average,
+    frechet_distance,
     kernel_distance,
     loss_by_level,
     mean_and_error,
@@ -115,6 +118,30 @@ def test_kernel_distance_sees_what_the_average_does_not(generator):
     y = torch.randn(300, 3, 4, 4, generator=generator)
     floor = distance_floor(kernel_distance, x, 100)
     assert kernel_distance(y, x) < 3 * floor.std() < kernel_distance(0.5 * y, x)
+
+
+def test_frechet_distance_by_hand():
+    """Of one number: (m1 - m2)^2 + (s1 - s2)^2."""
+    x = torch.tensor([-1.0, 1.0]).reshape(2, 1, 1, 1)  # mean 0, variance 2 of two draws
+    assert frechet_distance(x, 3 * x + 5) == pytest.approx(25 + (2 * 2**0.5) ** 2)
+    assert frechet_distance(x, x) == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("count", [200, 20])  # more and fewer pictures than they have numbers
+def test_frechet_distance_is_that_of_the_published_formula(count, generator):
+    x = torch.randn(count, 3, 4, 4, generator=generator)
+    y = x.cumsum(1)[torch.randperm(count, generator=generator)] + 0.1
+    a, b = (z.flatten(1).double().numpy() for z in (x, y))
+    c1, c2 = np.cov(a.T), np.cov(b.T)
+    root = scipy.linalg.sqrtm(c1 @ c2 + 1e-9 * np.eye(len(c1))).real
+    expected = ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(c1 + c2 - 2 * root)
+    assert frechet_distance(x, y) == pytest.approx(expected, rel=1e-3)
+
+
+def test_few_pictures_make_the_frechet_distance_too_large(generator):
+    x = torch.randn(400, 3, 4, 4, generator=generator)
+    few, many = (distance_floor(frechet_distance, x, n, repeats=5).mean() for n in (25, 200))
+    assert few > 3 * many > 0
 
 
 def test_the_floor_compares_disjoint_sets_and_the_same_ones_for_a_seed():

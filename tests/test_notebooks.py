@@ -3,6 +3,7 @@
 What the cells print is compared by nbval when pytest runs the notebooks themselves.
 """
 
+import builtins
 import re
 import subprocess
 import sys
@@ -19,8 +20,11 @@ from build_notebooks import (
     normal_form,
     run,
 )
+from cells import shown
 from nbconvert.exporters import ScriptExporter
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from diffutils.stage.order import names_of
 
 LESSONS = sorted(NOTEBOOKS.glob("*.ipynb"))
 every_notebook = pytest.mark.parametrize("path", find_notebooks(), ids=lambda path: path.stem)
@@ -49,6 +53,30 @@ def test_there_are_lessons():
 @every_notebook
 def test_outputs_belong_to_the_cells(path):
     assert complaint(path) is None
+
+
+def cut_of(path, cut):
+    """(the cells of the sections that are in a cut, their minutes together)."""
+    cells, minutes, is_in = [], 0, True
+    for cell in read(path).cells:
+        if section := cell.metadata.get("lesson"):
+            is_in = cut in section["in"]
+            minutes += section["minutes"] * is_in
+        cells += [cell] * is_in
+    return cells, minutes
+
+
+@pytest.mark.parametrize("cut", ["20", "45", "90"])
+@every_lesson
+def test_a_cut_fits_its_time_and_uses_no_name_that_it_left_out(path, cut):
+    cells, minutes = cut_of(path, cut)
+    assert minutes <= int(cut)
+    made = set(dir(builtins))
+    for cell in cells:
+        if cell.cell_type == "code":
+            makes, uses = names_of(cell.source)
+            assert not {name for name in uses - made if not name.startswith("__")}, cell.id
+            made |= makes
 
 
 @every_notebook
@@ -81,7 +109,7 @@ def test_the_first_cell_sets_up_and_the_second_imports(path):
 
 @every_lesson
 def test_prose_leads(path):
-    cells = read(path).cells
+    cells = shown(path)
     words = sum(len(c.source.split()) for c in cells if c.cell_type == "markdown")
     lines = sum(len(code_lines(c)) for c in cells if c.cell_type == "code")
     assert words / lines >= 12
@@ -89,7 +117,7 @@ def test_prose_leads(path):
 
 @every_lesson
 def test_cells_are_short_and_a_sentence_stands_between_them(path):
-    cells = read(path).cells
+    cells = shown(path)
     for cell, following in zip(cells, cells[1:], strict=False):
         assert not (cell.cell_type == following.cell_type == "code"), following.source
     for cell in cells:
@@ -100,10 +128,9 @@ def test_cells_are_short_and_a_sentence_stands_between_them(path):
 
 @every_lesson
 def test_a_lesson_asks_predicts_checks_and_ends_with_its_sources(path):
-    notebook = read(path)
-    tags = [tag for c in notebook.cells for tag in c.metadata.get("tags", [])]
+    tags = [tag for c in shown(path) for tag in c.metadata.get("tags", [])]
     assert tags.count("exercise") >= 3 and tags.count("predict") >= 2 and tags.count("check") >= 3
-    prose = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    prose = "\n".join(c.source for c in shown(path) if c.cell_type == "markdown")
     for part in ("you will", "What to remember", "Sources", "Exercise 3", ".ipynb)"):
         assert part in prose, part
     assert "—" not in prose.replace(" — ", "") and "!" not in re.sub(r"!\[|!=", "", prose)
@@ -165,6 +192,14 @@ def test_a_cell_keeps_its_id_when_others_are_put_before_it_or_taken_away():
     del notebook.cells[3]
     normal_form(notebook)
     assert cell_ids(notebook) == ["cell-01", "cell-05", "cell-02", "cell-04"]
+
+
+def test_speaker_notes_keep_the_id_of_their_section():
+    cells = [new_markdown_cell("## One", id="cell-05"), new_markdown_cell("new")]
+    notes = new_markdown_cell("Say.", id="notes-cell-05", metadata={"tags": ["notes"]})
+    notebook = new_notebook(cells=[cells[0], notes, cells[1]])
+    normal_form(notebook)
+    assert cell_ids(notebook) == ["cell-05", "notes-cell-05", "cell-06"]
 
 
 def test_a_copied_cell_gets_an_id_of_its_own_and_none_is_random():

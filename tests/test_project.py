@@ -19,10 +19,13 @@ FLOORS = {  # ground < sprites < subject < stage < doors; in a wing each module 
     "training": 6, "measure": 6,
     "stage.frontier": 6.5, "stage.desk": 7, "stage.reference": 7, "stage.checks": 7,
     "stage.figures": 7.5,
-    "stage.order": 7.5, "stage.additions": 7.5,
+    "stage.order": 7.5, "stage.additions": 7.5, "stage.sections": 7.5,
     "stage.player": 8, "stage.compared": 8, "stage.diagrams": 8, "stage.widgets": 8,
-    "stage.lesson": 8, "stage.orders": 8,
-    "train": 9, "__main__": 9,
+    "stage.lesson": 8, "stage.orders": 8, "stage.prose": 8, "stage.slides": 8.2,
+    "stage.deck": 8.4,
+    "stage.rehearsal": 8, "stage.timetable": 8, "stage.preflight": 8.6, "stage.handout": 8.6,
+    "stage.grading": 8, "stage.class_page": 8.6,
+    "train": 9, "present": 9, "__main__": 9,
 }  # fmt: skip
 SUBJECT = {name for name, floor in FLOORS.items() if 2 <= floor <= 6}
 DOORS = {name for name, floor in FLOORS.items() if floor == 9}

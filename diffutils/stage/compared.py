@@ -6,6 +6,8 @@
 
 Distance to the average, variety and sharpness are those of `measure`; colour is how far a pixel
 is from grey. Samples are measured as they are shown, with what lies beyond -1 and 1 cut off.
+Variety is a mean over pairs: its standard error is twice that of single sprites' means (Hoeffding,
+"A class of statistics with asymptotically normal distribution", 1948, section 5).
 """
 
 from diffutils.expect import check_images, check_kind
@@ -38,7 +40,9 @@ def compare(kinds, real):
     for name, measure in measures.items():
         whole = measure(real).mean().item() / 100
         found = {kind: mean_and_error(measure(x.clamp(-1, 1))) for kind, x in kinds.items()}
-        table[name] = {kind: (mean / whole, error / whole) for kind, (mean, error) in found.items()}
+        ends = 2 if name == "variety" else 1  # each distance has two, and so its mean errs twice
+        table[name] = {kind: (mean / whole, ends * error / whole)
+                       for kind, (mean, error) in found.items()}  # fmt: skip
     return table
 
 

@@ -250,6 +250,8 @@ def plot_lines(
 ):  # fmt: skip
     """Curves, each named at its end in its own colour; twelve points or fewer get dots.
 
+    Where ends meet, a curve that runs by itself elsewhere is named there.
+
     curves     {name: (x, y)}, lists of numbers; one that has no points yet is left out
     colours    {name: colour}; the others take the next colour
     bands      {name: (low, high)}, shaded round the curve of that name
@@ -311,8 +313,7 @@ def plot_lines(
         for mark, x in marks.items():
             axes.axvline(x, color=QUIET, linewidth=1.5, linestyle=":")
             axes.text(x, 1.0, f" {plain(mark)}", transform=axes.get_xaxis_transform(), va="top")
-        ends = {name: (*last_point(x, y), colours[name]) for name, (x, y) in curves.items()}
-        name_ends(canvas, axes, ends)
+        name_ends(canvas, axes, curves, colours)
         described = [describe_curve(name, x, y, x_label) for name, (x, y) in curves.items()]
         return finish(canvas, text or sentences(title, y_label + " by " + x_label, *described))
 
@@ -827,19 +828,57 @@ def new_canvas(panels, title, height=4.0):
     return canvas, axes
 
 
-def name_ends(canvas, axes, ends):
-    """Write each curve's name right of its end, moved apart where two would overlap."""
+def name_ends(canvas, axes, curves, colours):
+    """Write each curve's name right of its end, moved apart where two would overlap.
+
+    A curve whose end meets another's is named where it runs by itself, if it does anywhere.
+    """
     axes.margins(x=0.01)
     canvas.draw_without_rendering()
-    spots = {n: axes.transData.transform((x, y))[1] for n, (x, y, _) in ends.items()}
+    paths = {n: axes.transData.transform(np.column_stack([x, y])[np.isfinite(y)])
+             for n, (x, y) in curves.items()}  # fmt: skip
+    ends = {name: path[-1, 1] for name, path in paths.items()}
+    spots = dict(ends)  # of the names that stay at the ends
+    for name in curves:
+        meets = any(abs(ends[name] - ends[n]) < 4 for n in curves if n != name)
+        if meets and (place := clearing(axes, name, paths)):
+            axes.annotate(
+                plain(name), place, xycoords="axes fraction", color=darker(colours[name]),
+                ha="center", va="center", fontweight="bold",
+            )  # fmt: skip
+            spots.pop(name)
     low, high = axes.transAxes.transform([(0, 0), (1, 1)])[:, 1]
     order = sorted(spots, key=spots.get)
     heights = spread_apart([min(max(spots[n], low), high) for n in order], 21)
     for name, height in zip(order, heights, strict=True):
         axes.annotate(
             plain(name), (1.01, (height - low) / (high - low)), xycoords="axes fraction",
-            color=darker(ends[name][2]), va="center", fontweight="bold",
+            color=darker(colours[name]), va="center", fontweight="bold",
         )  # fmt: skip
+
+
+def clearing(axes, name, paths, far=45):
+    """The place beside a curve where all others are farthest, or None if they are near all along.
+
+    paths   {name: (points, 2)} in pixels; the place is a fraction of the axes
+    far     in pixels
+    """
+    if any((np.diff(path[:, 0]) <= 0).any() for path in paths.values()):
+        return None  # a path that turns back has no one height
+    (left, low), (right, high) = axes.transAxes.transform([(0, 0), (1, 1)])
+    x = np.linspace(left + 0.15 * (right - left), left + 0.85 * (right - left), 71)
+    heights = {n: np.interp(x, path[:, 0], path[:, 1]) for n, path in paths.items()}
+    own = heights.pop(name)
+    apart = np.min([abs(other - own) for other in heights.values()], axis=0)
+    k = int(apart.argmax())
+    if apart[k] < far or not low < own[k] < high:
+        return None
+    off = 16 + min(abs(np.gradient(own, x)[k]) * 5 * len(name), 40)  # beside half a name's width
+    over = [y[k] - own[k] for y in heights.values() if y[k] > own[k]]
+    under = [own[k] - y[k] for y in heights.values() if y[k] < own[k]]
+    rooms = min(over, default=2 * (high - own[k])), min(under, default=2 * (own[k] - low))
+    height = own[k] + (off if rooms[0] > rooms[1] else -off)
+    return (x[k] - left) / (right - left), (height - low) / (high - low)
 
 
 def count_in_tens(axis):
@@ -849,12 +888,6 @@ def count_in_tens(axis):
     axis.set_major_locator(LogLocator(subs=steps))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.12g}"))
     axis.set_minor_formatter(NullFormatter())
-
-
-def last_point(x, y):
-    """The last point of a curve that is there."""
-    last = np.flatnonzero(np.isfinite(y))[-1]
-    return x[last], y[last]
 
 
 def plain(text):

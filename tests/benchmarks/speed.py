@@ -5,7 +5,7 @@ Each network in turn, three rounds or as many as asked, best of each: images a s
 with the shipped weights (those of a fresh network are easier to compute with). Then for each of
 ours its training in bfloat16, as `fit(..., bfloat16=True)` does it, what share of the machine's own
 convolution rate its training in float32 reaches, and what share it would reach if all but its
-convolutions and matrix products took no time.
+convolutions and matrix products took no time. Last, the judge's time for a spoiled sprite.
 """
 
 import sys
@@ -16,6 +16,8 @@ from reference_network import ReferenceUnet, diffusers_unet
 from torch.profiler import ProfilerActivity, profile
 
 from diffutils import linear_schedule, perturb_input, sample_ddim, sample_ddpm
+from diffutils.pixels import to_float, to_uint8
+from diffutils.sprites import forge_sprites, judge
 from diffutils.weights import KINDS, load_pretrained, pretrained_path
 
 SCHEDULE = linear_schedule()
@@ -81,6 +83,14 @@ def time_in_products(nn_model, steps=8):
     spent = {event.key: event.self_cpu_time_total for event in found.key_averages()}
     products = sum(spent.get(name, 0) for name in PRODUCTS)
     return products / sum(spent.values())
+
+
+def judge_seconds(count=100):
+    """Seconds a picture that the judge takes for sprites in a little noise, none of them legal."""
+    x0 = to_float(forge_sprites(count, seed=0)[0])
+    spoiled = to_uint8(perturb_input(x0, 50, torch.randn_like(x0), schedule=SCHEDULE))
+    judge(spoiled[:2])
+    return seconds(lambda: judge(spoiled)) / count
 
 
 def flops_of(nn_model):
@@ -149,6 +159,8 @@ def main(arguments=None):
         print(f"{name:12}{count:12,}{size:>9}{rate:10.0f}{long:13.2f}{short:12.3f}")
     for name, nn_model in ours.items():
         compare(name, nn_model, best, lean[name], peak, rounds)
+    reading = min(judge_seconds() for _ in range(rounds))
+    print(f"\nthe judge reads a spoiled sprite in {1000 * reading:.1f} ms")
 
 
 if __name__ == "__main__":

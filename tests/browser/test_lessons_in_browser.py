@@ -19,7 +19,8 @@ slow = pytest.mark.skipif(
     "DIFFUTILS_SLOW_TESTS" not in os.environ,
     reason="runs a whole lesson in JupyterLab; set DIFFUTILS_SLOW_TESTS=1",
 )
-TO_RUN = ["small.ipynb", *(pytest.param(name, marks=slow) for name in LESSONS)]
+DEEPER = [f"deeper/{path.name}" for path in sorted((NOTEBOOKS / "deeper").glob("*.ipynb"))]
+TO_RUN = ["small.ipynb", *(pytest.param(name, marks=slow) for name in LESSONS + DEEPER)]
 TO_OPEN = ["small.ipynb", *LESSONS]
 KERNEL_IS_IDLE = """() => {
   const kernel = jupyterapp.shell.currentWidget.sessionContext.session?.kernel;
@@ -36,6 +37,8 @@ FOUND_ERRORS = """() => jupyterapp.shell.currentWidget.content.widgets
   .map(output => (output.traceback || [output.text]).join('\\n'))"""
 NOT_RUN = """() => jupyterapp.shell.currentWidget.content.widgets
   .filter(cell => cell.model.type === 'code' && !cell.model.executionCount).length"""
+DARK = """() => jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})"""
+LIGHT = DARK.replace("Dark", "Light")
 PICTURES_SHOWN = """selector => [...document.querySelectorAll(selector)]
   .filter(img => img.complete && img.naturalWidth > 1 && img.getBoundingClientRect().height > 1)
   .length"""
@@ -200,14 +203,19 @@ def show_whole(page, photograph, name):
 
 @pytest.mark.parametrize("name", TO_RUN)
 def test_run_all_and_every_control_works_in_jupyterlab(lab, watched, photograph, name):
+    """A student's copy, where there is one, in the light theme and the dark."""
     page = watched()
-    open_notebook(page, lab(name))
+    open_notebook(page, lab(name, "notebooks" if name == "small.ipynb" else "my_lessons"))
     run_all(page)
     errors = page.evaluate(FOUND_ERRORS)
     assert not errors, re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(errors))
     assert page.evaluate(NOT_RUN) == 0
     page.wait_for_timeout(1000)
     show_whole(page, photograph, f"lab_{name[:-6]}")
+    page.evaluate(DARK)
+    page.wait_for_function("() => document.body.dataset.jpThemeLight === 'false'")
+    page.wait_for_timeout(500)
+    show_whole(page, photograph, f"dark_{name[:-6]}")
     players, controls = drive_players(page), drive_scrubs(page)
     if name == "small.ipynb":
         assert (players, controls) == (1, 4)
@@ -215,6 +223,7 @@ def test_run_all_and_every_control_works_in_jupyterlab(lab, watched, photograph,
         assert stills.count() == 2, "the pictures that stand where no kernel is"
         assert not stills.first.is_visible() and not stills.last.is_visible()
         drop_moves_that_pile_up(page)
+    page.evaluate(LIGHT)
     page.set_viewport_size({"width": 1920, "height": 1080})
     page.wait_for_timeout(500)
     show_whole(page, photograph, f"lab_{name[:-6]}")

@@ -518,6 +518,18 @@ SLIPS = [
         "return k.mean()",
     ),
     Mutation(
+        "a Fréchet distance without the root of the covariances' product",
+        "diffutils/measure.py",
+        "2 * both.sqrt().sum()",
+        "2 * both.sum()",
+    ),
+    Mutation(
+        "shapes that are counted as open together with their classes",
+        "diffutils/grammar.py",
+        "nats_of(of_shape) - nats_of(of_class)",
+        "nats_of(of_shape)",
+    ),
+    Mutation(
         "a floor whose two sets overlap",
         "diffutils/measure.py",
         "x0[order[:n]], x0[order[n:]]",

@@ -20,7 +20,7 @@ from diffutils.stage.checks.numbers import number, question
 from diffutils.stage.checks.predictions import ledger, predict, reveal
 from diffutils.stage.checks.rates import RATE_PLAN
 from diffutils.stage.checks.shares import EFFECTIVE_NUMBER, POSTERIOR_SHARES
-from diffutils.stage.checks.steps import DDIM_LEVELS, DDIM_STEP, DDPM_MEAN, DDPM_STEP
+from diffutils.stage.checks.steps import DDIM_LEVELS, DDIM_STEP
 from diffutils.stage.checks.windows import either_edge
 
 __all__ = [
@@ -31,8 +31,6 @@ __all__ = [
     "context_dropout",
     "ddim_levels",
     "ddim_step",
-    "ddpm_mean",
-    "ddpm_step",
     "effective_number",
     "either_edge",
     "guidance",
@@ -97,16 +95,6 @@ def training_loss(function):
 def rate_plan(function):
     """function(step, steps): the share of the highest learning rate at a step, from 0 on."""
     return check(RATE_PLAN, function)
-
-
-def ddpm_mean(function):
-    """function(x, i, pred_noise, *, schedule): the mean of the next picture of DDPM."""
-    return check(DDPM_MEAN, function)
-
-
-def ddpm_step(function):
-    """function(x, i, pred_noise, z, *, schedule): one DDPM step, with noise z put back."""
-    return check(DDPM_STEP, function)
 
 
 def sampler_loop(function):

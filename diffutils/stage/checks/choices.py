@@ -179,7 +179,8 @@ CHOICES = (
         (
             Answer(
                 "too-weak",
-                "It is not good enough yet: a larger network would see the sprite that is there.",
+                "It is not good enough yet: a larger network, trained for longer, would see the "
+                "sprite that is there.",
                 "then a sharper answer should cost less. In a world of 500 sprites the fog is off "
                 "by {fog:.2f} (mean squared error), and the sharp sprite that the ideal network "
                 "believes in most is off by {favourite:.2f}",
@@ -214,16 +215,16 @@ CHOICES = (
         (
             Answer(
                 "test-too-weak",
-                "The heap of his numbers does give him away, and the detective is a better test of "
-                "it.",
+                "The heap of his numbers does give him away after all, and the detective is "
+                "simply a better test of the heap.",
                 "then he could do it from the heap alone. Shuffle the 768 numbers of each noisy "
                 "Bob, all in the same way: the heap is the same, number for number, and the "
                 "detective is right in {shuffled:.0f} % of all cases; a coin is in 50 %",
             ),
             Answer(
                 "right",
-                "Each number holds too little of Bob to be noticed, but where each one stands is "
-                "known, and 768 small hints add up.",
+                "Each number holds too little of Bob, but it is known where each one stands, and "
+                "the hints add up.",
                 "one number, the top left one, tells Bob from noise in {corner:.0f} % of all "
                 "cases, all 768 in their places in {pattern:.0f} %, all 768 out of their places "
                 "in {shuffled:.0f} %",
@@ -284,7 +285,8 @@ CHOICES = (
         (
             Answer(
                 "no-dice",
-                "Without fresh dice on the way all runs go the same way, so that they end alike.",
+                "Without fresh dice on the way each run is settled by its start alone, so that "
+                "all go the same way and end alike.",
                 "then any sampler without dice would do that. `sample_ddim` rolls none after the "
                 "start, and with the ideal network of 200 sprites the variety is {no_dice:.2f}; of "
                 "the 200 it is {data:.2f}, and with this sampler and no noise put back "
@@ -299,16 +301,16 @@ CHOICES = (
             ),
             Answer(
                 "specks",
-                "The noise that was put back is still in the samples, and makes them differ.",
+                "The noise that was put back on the way is still in the finished samples, a "
+                "little of it in each pixel, and makes them differ.",
                 "then it could be found in them. With all of the noise put back, the samples of "
                 "the ideal network are sprites of its list, off by at most {off:.3f} (root mean "
                 "square), and their variety is {with:.2f}; without, it is {without:.2f}",
             ),
             Answer(
                 "right",
-                "Each step takes out more than one level's noise, so that the picture is soon "
-                "cleaner than the network is told, and a pale clean shape agrees best with what "
-                "is near the average.",
+                "Each step takes out more noise than one level has, and a picture too clean for "
+                "its level agrees best with the average.",
                 "at level 300 an ideal network is told of noise of std {told:.2f}; with the noise "
                 "put back there is {there:.2f}, without {left:.2f}",
             ),
@@ -423,14 +425,14 @@ CHOICES += (
             Answer(
                 "right",
                 "For the noise: it has to be named pixel by pixel, and by the skips the noisy "
-                "picture itself gets to the end.",
+                "picture gets to the end.",
                 "at level 150 the correlation of the answer with the noise is {whole_noise:.2f}, "
                 "and without skips {cut_noise:.2f}: none of the noise comes from below",
             ),
             Answer(
                 "any-cut",
-                "For nothing in particular: zeros in one half of the maps are a shock, whichever "
-                "half it is.",
+                "For nothing in particular: zeros in one half of the maps are a shock to a "
+                "trained network, whichever half it is.",
                 "then zeros in the other half, in what comes from below, would do as much harm. At "
                 "level 150 they make the loss {other_150:.1f} times as large, the cut of the skips "
                 "{cut_150:.0f} times; at level 300 {other_300:.1f} and {cut_300:.0f} times",
@@ -459,8 +461,8 @@ CHOICES += (
             ),
             Answer(
                 "strides",
-                "It halves the picture three times, so that only moves by 8 pixels leave it in "
-                "step; nothing else is wrong.",
+                "It halves the picture three times, so that only moves by 8 pixels leave all of "
+                "its layers in step; nothing else is wrong.",
                 "then a move by 8 would do no harm. The loss at level 150 is {net_0:.2f} where the "
                 "sprites stand, {net_2:.2f} moved by 2 and {net_8:.2f} moved by 8",
             ),
@@ -473,8 +475,8 @@ CHOICES += (
             ),
             Answer(
                 "right",
-                "Edges and halvings let it tell places apart, and its sprites all stood in the "
-                "same place, so that it could rely on them.",
+                "Edges and halvings let it tell places apart, and as its sprites all stood in one "
+                "place, it relied on them.",
                 "with edges and halvings moved out of the way, on a ring and by 8 pixels, its "
                 "answers differ by {ring_gap_8:.2f}; but without the edges, even where the sprites "
                 "stand, its loss is {ring_0:.2f} for {net_0:.2f}: it had come to rely on them",
@@ -519,8 +521,8 @@ CHOICES += (
         (
             Answer(
                 "right",
-                "Where the noise is strong, several sprites fit the same picture, and what costs "
-                "least is wrong for each of them.",
+                "Where the noise is strong, several sprites fit the same picture, and the "
+                "cheapest answer is none of them.",
                 "in a world of 500 sprites about {fit:.0f} fit a picture at level 460, and the "
                 "ideal denoiser pays {high:.4f} there; in a world of one sprite it pays "
                 "{alone:.6f} at most",
@@ -539,8 +541,8 @@ CHOICES += (
             ),
             Answer(
                 "too-little-noise",
-                "At the low levels there is so little noise in a picture that it cannot be "
-                "measured exactly.",
+                "At the low levels there is so little noise in a picture that no network can "
+                "measure it to the last digit.",
                 "at level 20 the ideal denoiser of 500 sprites pays {low:.6f}; {upper:.0f} % of "
                 "all that it pays, it pays above level 250",
             ),

@@ -221,6 +221,40 @@ UNKNOWN_STD = Exercise(
             "{your_at_250:.4f} at level 250, it should be {right_at_250:.4f}: what is not of the "
             "last step was reckoned off the total",
         ),
+        Mistake(
+            "share-off-a-std",
+            lambda i, *, schedule: schedule.beta[i].sqrt() - share(schedule, i),
+            "{your_at_2:.4f} at level 2, it should be {right_at_2:.4f}: a share, which has no "
+            "size, was subtracted from a std",
+        ),
+        Mistake(
+            "share-off-the-variance",
+            lambda i, *, schedule: (schedule.beta[i] - share(schedule, i) ** 2).clamp(min=0).sqrt(),
+            "{your_at_10:.4f} at level 10, it should be {right_at_10:.4f}: the square of a share, "
+            "which has no size, was subtracted from a variance",
+        ),
+        Mistake(
+            "scaled-variance",
+            lambda i, *, schedule: (
+                schedule.beta[i] * (1 - schedule.alpha_bar[i - 1]) / (1 - schedule.alpha_bar[i])
+            ),
+            "{your_at_250:.4f} at level 250, it should be {right_at_250:.4f}: yours is a variance, "
+            "and scaled up with the picture",
+        ),
+        Mistake(
+            "share-of-the-noise-before",
+            lambda i, *, schedule: (
+                schedule.beta[i] * (1 - schedule.beta[i] / (1 - schedule.alpha_bar[i - 1]))
+            ).clamp(min=0).sqrt(),
+            "{your_at_2:.4f} at level 2, it should be {right_at_2:.4f}: the last step's noise is "
+            "compared with the noise before it, not with the total that it is a part of",
+        ),
+        Mistake(
+            "share-for-the-variance",
+            lambda i, *, schedule: (share(schedule, i) * (1 - share(schedule, i))).sqrt(),
+            "{your_at_2:.4f} at level 2, it should be {right_at_2:.4f}: how large the step's noise "
+            "was to begin with does not come in, only its share",
+        ),
     ),
 )
 
@@ -503,6 +537,18 @@ LONG_BETAS = Exercise(
             "{your_last:.4f} for the last step, it should be {right_last:.4f}: a share of the "
             "variance was divided by an amplitude",
         ),
+        Mistake(
+            "logarithm",
+            lambda kept: -(kept[1:] / kept[:-1]).log(),
+            "{your_last:.4f} for the last step, it should be {right_last:.4f}: a logarithm is "
+            "nearly that while the steps are small, and these are not",
+        ),
+        Mistake(
+            "std-of-all-the-noise",
+            lambda kept: (1 - kept[1:]).sqrt(),
+            "{your_first:.4f} for the first step, it should be {right_first:.4f}: that is the std "
+            "of all the noise behind the step",
+        ),
     ),
 )
 
@@ -647,6 +693,27 @@ LEFT_WITHOUT = Exercise(
             telling(lambda bar, end: (1 - end).sqrt() - (1 - bar).sqrt()),
             "{your_at_300:.2f} at level 300, it should be {right_at_300:.2f}: that is how much "
             "less noise the schedule wants, not how much is left",
+        ),
+        Mistake(
+            "begins-with-a-variance",
+            telling(lambda bar, end: (1 - bar) * (end / bar).sqrt()),
+            "{your_at_499:.4f} at level 499, it should be {right_at_499:.4f}: the start is a "
+            "variance, and at the last level that is close to its root, not equal",
+        ),
+        Mistake(
+            "keeps-what-it-takes-out",
+            step_by_step(lambda s, j: share(s, j) / s.alpha[j].sqrt()),
+            "{your_at_499:.3f} at level 499, it should be {right_at_499:.3f}: that is what a step "
+            "takes out, not what it leaves",
+        ),
+        Mistake(
+            "shares-subtracted",
+            lambda i, *, schedule: (
+                (1 - schedule.alpha_bar[-1]).sqrt()
+                - (schedule.beta / (1 - schedule.alpha_bar))[i + 1 :].sum()
+            ),
+            "{your_at_300:.2f} at level 300, it should be {right_at_300:.2f}: each step takes a "
+            "share of what is there, so the steps multiply",
         ),
     ),
 )

@@ -330,6 +330,18 @@ SAMPLER_LOOP = Exercise(
             "some noise left: one step is missing at the bottom",
         ),
         Mistake(
+            "whole-guess-out",
+            loop(step=lambda x, i, eps, z, *, schedule: x - eps),
+            "{your_count:.0f} times all of the guessed noise is taken out, where each step should "
+            "take out its part, scale up and put fresh noise back",
+        ),
+        Mistake(
+            "picture-for-z",
+            loop(draw=lambda x, i: x if i > 1 else 0),
+            "what is put back is the picture itself, and not fresh noise of {right_std:.2f} of a "
+            "step's std",
+        ),
+        Mistake(
             "level-0-too",
             loop(levels=lambda T: range(T, -1, -1)),
             "one step too many: the network is asked at level {your_last:.0f}, but there the "
@@ -828,6 +840,13 @@ def compare(loss):
     return loss_with(loss=lambda noise, guess, x0, x_t: loss(noise, guess))
 
 
+def noise_as_added(x0, *, nn_model, schedule):
+    i, noise = torch.randint(1, schedule.timesteps + 1, (len(x0),)), torch.randn_like(x0)
+    std = (1 - schedule.alpha_bar[i]).sqrt().reshape(-1, 1, 1, 1)
+    guess = nn_model(perturb_input(x0, i, noise, schedule=schedule), i / schedule.timesteps)
+    return ((std * noise - guess) ** 2).mean()
+
+
 TRAINING_LOSS = Exercise(
     name="training_loss",
     right=loss_with(),
@@ -900,6 +919,19 @@ TRAINING_LOSS = Exercise(
             loss_with(loss=lambda noise, guess, x0, x_t: (((x_t - x0) - guess) ** 2).mean()),
             "the guess is compared with what was added to the sprite, x_t - x0; the network "
             "guesses the unit noise. Your loss is {your_loss:.3f}, it should be {right_loss:.3f}",
+        ),
+        Mistake(
+            "target-noise-as-added",
+            noise_as_added,
+            "the guess is compared with the noise as it was added, faded to the level's std; the "
+            "network guesses the unit noise. Your loss is {your_loss:.3f}, it should be "
+            "{right_loss:.3f}",
+        ),
+        Mistake(
+            "not-squared",
+            loss_with(loss=lambda noise, guess, x0, x_t: (guess - noise).mean()),
+            "the loss is {your_loss:.3f}, it should be {right_loss:.3f}: where they are not "
+            "squared, mistakes of either sign cancel",
         ),
         Mistake(
             "sum-for-mean",

@@ -13,7 +13,8 @@ ONES = (
 ).split()
 TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 COUNTS = {word: n for n, word in enumerate(ONES)} | {w: 10 * n for n, w in enumerate(TENS, 2)}
-COUNTS |= {"none": 0, "nothing": 0, "nil": 0, "dozen": 12, "once": 1, "couple": 2}
+COUNTS |= {"none": 0, "nothing": 0, "nil": 0, "dozen": 12, "once": 1, "couple": 2,
+           "twice": 2, "double": 2, "thrice": 3, "triple": 3}  # fmt: skip
 SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000, "k": 1000}
 PARTS = {"half": 2, "halves": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6,
          "eighth": 8, "tenth": 10, "hundredth": 100, "thousandth": 1000}  # fmt: skip
@@ -21,12 +22,14 @@ PARTS |= {f"{word}s": n for word, n in PARTS.items() if word[-1] != "s" and word
 
 # for each choice the words that mean one side of it; a text means the side that it names first
 CHOICES = (
-    {"yes": "yes yeah yep yup y true sure certainly definitely of_course it_will it_can it_does",
-     "no": "no nope n false never not impossible none cannot can't won't doesn't isn't"},
+    {"yes": "yes yeah yep yup y true sure certainly definitely of_course it_will it_can it_does "
+     "think_so more", "no": "no nope n false never not impossible none cannot can't won't doesn't "
+     "isn't fewer less"},
     {"less": "less fewer smaller below under little lower", "more": "more greater larger above over"
      " bigger most higher"},
     {"lower": "lower down falls fall fell less smaller decreases sinks shrinks drops below",
-     "higher": "higher up rises rise rose more larger greater grows increases explodes above"},
+     "higher": "higher up rises rise rose more larger greater grows increases explodes above "
+     "diverges"},
     {"above": "above over larger more higher greater bigger up",
      "below": "below under smaller less lower down", "one": "one 1 equal same unchanged"},
     {"smoother": "smoother smooth softer soft blurrier blurred blurry blander",
@@ -36,13 +39,17 @@ CHOICES = (
     {"better": "better best cheaper less lower", "worse": "worse worst dearer more higher"},
     {"outline": "outline outlines shape shapes silhouette contour contours form",
      "detail": "detail details", "colour": "colour colours color colors palette"},
+    {"up": "up upward upwards grows rises larger wider further farther more increases higher",
+     "down": "down downward downwards shrinks falls smaller narrower nearer less decreases lower",
+     "level": "level flat same equal constant unchanged"},
 )  # fmt: skip
 
 
 def plain(text):
     """Lower case, plain quotes and minus signs, words and numbers."""
     for odd, usual in (("’", "'"), ("−", "-"), ("–", "-"), ("×", "x"), ("·", "x"), ("½", "1/2"),
-                       ("¼", "1/4"), ("¾", "3/4"), ("⅓", "1/3"), ("\u00a0", " "), ("\u202f", " ")):
+                       ("¼", "1/4"), ("¾", "3/4"), ("⅓", "1/3"), ("\u00a0", " "), ("\u202f", " "),
+                       ("<", " below "), (">", " above ")):
         text = text.replace(odd, usual)
     return text.casefold().strip()
 
@@ -71,6 +78,8 @@ def in_digits(text, truth):
     """A product, a fraction, a range (its middle) or the first number in digits, or None."""
     text = text.rsplit("=", 1)[-1] if re.search(r"=.*\d", text) else text
     text = re.sub(r"(\d)\s*(?:\*\*|\^)\s*([+-]?\d+)", lambda m: f"{m[1]}^{m[2]}", text)
+    if root := re.fullmatch(r"(?:sqrt|√|root(?: of)?) ?\(?(\d+(?:[.,]\d+)?)\)?", text.strip()):
+        return float(root[1].replace(",", ".")) ** 0.5
     if power := re.search(r"(?:(\d+(?:[.,]\d+)?)\s*[x*]\s*)?10\^([+-]?\d+)", text):
         return float((power[1] or "1").replace(",", ".")) * 10.0 ** int(power[2])
     text = re.sub(r"(?<=\d)\s*[x*]\s*(?=\d)", " x ", text)
@@ -155,7 +164,7 @@ def word_in(text, truth, question=""):
 
 NO_SIDE = ("no_doubt", "not_sure", "i_know", "why_not")  # words that take none
 DENIED = ("will_not", "can_not", "does_not", "do_not", "don't", "does_n't")
-DENYING = {"not", "no", "never", "neither", "isn't", "won't"}
+DENYING = {"not", "no", "never", "less", "neither", "isn't", "won't"}
 BETWEEN = {"the", "a", "be", "get", "go", "any", "really"}
 
 

@@ -3,7 +3,8 @@
 import torch
 
 from diffutils.schedule import cosine_schedule, linear_schedule
-from diffutils.stage.checks.engine import Exercise, Mistake, call, check, outputs
+from diffutils.stage.checks.coefficients import recognise
+from diffutils.stage.checks.engine import Exercise, Mistake, call, check
 
 
 def matching_level(function):
@@ -60,7 +61,7 @@ def measure_level(function):
 MATCHING_LEVEL = Exercise(
     name="matching_level",
     right=right_level,
-    observe=outputs(level_probes),
+    probes=level_probes,
     measure=measure_level,
     fact="sends level 125 of the linear schedule to level {level:.0f} of the cosine one: "
     "{asked:.2f} of the sprite there, {signal:.2f} here",
@@ -125,6 +126,24 @@ MATCHING_LEVEL = Exercise(
             lambda i, *, here, there: there.alpha_bar[nearest(there.alpha_bar, here.alpha_bar[i])],
             "{your_level:.3f} is a share of the variance, not a level",
         ),
+        Mistake(
+            "farthest",
+            lambda i, *, here, there: (there.alpha_bar - here.alpha_bar[i]).abs().argmax(),
+            "level {your_level:.0f}: where the two differ most; {your_signal:.2f} of the sprite is "
+            "left there, it should be {right_asked:.2f}",
+        ),
+        Mistake(
+            "counted-from-the-end",
+            lambda i, *, here, there: (there.alpha_bar < here.alpha_bar[i]).sum(),
+            "{your_level:.0f} is how many levels are noisier, counted from the end; "
+            "{your_signal:.2f} of the sprite is left at that level, it should be {right_asked:.2f}",
+        ),
+        Mistake(
+            "level-for-share",
+            lambda i, *, here, there: nearest(there.alpha_bar, i),
+            "level {your_level:.0f}: a level's number was compared with shares; {your_signal:.2f} "
+            "of the sprite is left there, it should be {right_asked:.2f}",
+        ),
     ),
 )
 
@@ -159,10 +178,59 @@ def measure_memory(function):
     return {"near": at(200, 210), "far": at(200, 400), "same": at(100, 100)}
 
 
+SETTINGS = ((200, 400), (200, 210), (20, 200), (60, 450), (100, 101), (300, 310))
+
+
+def memory_words(i, j, schedule):
+    """{description: number} of what a student may have taken for the memory, or for a part."""
+    words = {"what the steps between keep of the variance": kept(i, j, schedule).item(),
+             "the noise's variance at the first level by that at the second":
+             noise_ratio(i, j, schedule).item()}  # fmt: skip
+    for where, k in (("at the first level", i), ("at the second level", j)):
+        bar, alpha = schedule.alpha_bar[k].item(), schedule.alpha[k].item()
+        words |= {f"alpha_bar {where}": bar, f"1 - alpha_bar {where}": 1 - bar,
+                  f"alpha {where}": alpha, f"beta {where}": 1 - alpha}  # fmt: skip
+    words |= {f"the root of {name}": value**0.5 for name, value in words.items()}
+    return words | {"the right one, squared": kept(i, j, schedule).item()
+                    * noise_ratio(i, j, schedule).item()}  # fmt: skip
+
+
+def read_memory(function):
+    """Which quantity of the two levels the answer is; or what no correlation of noises can be."""
+    schedule = linear_schedule()
+    yours, wanted = (
+        torch.tensor([call(f, i, j, schedule=schedule).double().mean() for i, j in SETTINGS])
+        for f in (function, right_memory)
+    )
+    if not yours.isfinite().all():
+        return None
+    numbers = f"{yours[0]:.2f} from level 200 to 400, it should be {wanted[0]:.2f}"
+    rows = [memory_words(i, j, schedule) for i, j in SETTINGS]
+    table = {word: torch.tensor([row[word] for row in rows]).double() for word in rows[0]}
+    if what := recognise(yours, wanted, table):
+        return f"it is {what}", f"{numbers}: yours is {what}"
+    itself = call(function, 100, 100, schedule=schedule).double().mean().item()
+    if yours.abs().max() > 1 + 1e-6:
+        most = yours.abs().max()
+        return "above-1", f"{numbers}: yours goes up to {most:.2f}, and no correlation is above 1"
+    if abs(itself - 1) > 1e-3:
+        text = f"{itself:.2f} from a level to itself, it should be 1"
+        return "not-itself", f"{numbers}; {text}: nothing has happened in between"
+    if abs(yours[1] - yours[5]) < 1e-6:
+        text = f"{yours[1]:.3f} from 200 to 210 and from 300 to 310, where {wanted[1]:.3f} and "
+        return "by-distance", f"{numbers}: {text}{wanted[5]:.3f} are right, as the steps differ"
+    more = "remembers" if (yours > wanted).all() else "forgets" if (yours < wanted).all() else ""
+    if more:
+        text = f"too much at every pair of levels, {yours[1]:.3f} for {wanted[1]:.3f} to 210"
+        return f"{more}-too-much", f"{numbers}: it {more} {text}"
+    return None
+
+
 WALK_MEMORY = Exercise(
     name="walk_memory",
     right=right_memory,
-    observe=outputs(memory_probes),
+    probes=memory_probes,
+    explain=read_memory,
     measure=measure_memory,
     fact="gives {near:.2f} from level 200 to 210, {far:.2f} to level 400, and {same:.0f} from a "
     "level to itself",
