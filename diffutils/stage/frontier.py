@@ -150,6 +150,7 @@ def work(output, samples, more, rounds, say=print):
         "date": datetime.date.today().isoformat(),
         "machine": f"{platform.machine()} with {torch.backends.cpu.get_cpu_capability()}, "
         f"{torch.get_num_threads()} thread, torch {torch.__version__.split('+')[0]}",
+        "rounds": rounds,
         "floor": scales_of(samples).floor, "floor again": scales_of(more).floor,
         "rows": rows, "again": again,
     })  # fmt: skip
