@@ -68,6 +68,13 @@ def test_the_table_has_a_row_for_every_setting_and_says_where_it_comes_from():
     assert frontier.find(*frontier.REFERENCE)["seconds"] == 1
 
 
+def test_with_more_samples_what_could_not_be_told_can_be():
+    again = {(r["sampler"], r["steps"]): frontier.share(r) for r in frontier.frontier()["again"]}
+    reference = again.pop(frontier.REFERENCE)
+    assert all(shares_apart(one, reference) < -1.96 for one in again.values())
+    assert shares_apart(again["DPM-Solver++", 10], again["DDIM", 100]) < -1.96
+
+
 def test_seconds_go_with_calls():
     calls, seconds = (np.log([row[k] for row in ROWS]) for k in ("calls", "seconds"))
     assert np.corrcoef(calls, seconds)[0, 1] > 0.97
