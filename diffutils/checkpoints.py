@@ -124,7 +124,7 @@ def settings_of(run, x0, contexts):
         "network": f"{type(nn_model).__name__}({sizes})",
         "precision": f"{run.dtype}" + " multiplied in bfloat16" * run.bfloat16,
         "schedule": f"{run.schedule!r} {digest(run.schedule.alpha_bar)}",
-        "level_weights": digest(run.weight),
+        "level_weights": digest(run.weight), "context_dropout": float(run.context_dropout),
         **data_settings(x0, contexts),
     }
 

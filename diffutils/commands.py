@@ -75,17 +75,17 @@ def count(lowest=1, highest=None):
     return read
 
 
-def number(above=-math.inf, highest=math.inf):
-    """The type of an option that takes a finite number over `above`, at most `highest`."""
-    limits = [f"above {above:g}"] * (above > -math.inf) + [f"up to {highest:g}"] * (
-        highest < math.inf)
+def number(above=-math.inf, highest=math.inf, lowest=-math.inf):
+    """The type of an option that takes a finite number over `above`, in `lowest`..`highest`."""
+    limits = [f"above {above:g}"] * (above > -math.inf) + [f"of at least {lowest:g}"] * (
+        lowest > -math.inf) + [f"up to {highest:g}"] * (highest < math.inf)
 
     def read(text):
         try:
             value = float(text)
         except ValueError:
             value = math.nan
-        if not (math.isfinite(value) and above < value <= highest):
+        if not (math.isfinite(value) and above < value <= highest and value >= lowest):
             expected = " ".join(["expected a number", " and ".join(limits)]).strip()
             raise argparse.ArgumentTypeError(f"is {text!r}; {expected}")
         return value

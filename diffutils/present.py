@@ -142,7 +142,7 @@ def parse(arguments):
     if options.lesson is None and not (options.plan or options.check or of_a_class):
         parser.error("which lesson? Give its number, such as 04")
     if options.output is not None and (options.plan or options.check or options.assignments):
-        parser.error("--output is for pages: slides, handouts, what the class predicted")
+        parser.error("--output is for slides, handouts and what the class predicted")
     return options
 
 

@@ -116,7 +116,8 @@ def main(arguments=None):
     run = fit(nn_model, sprites, schedule=schedule, steps=options.steps, seconds=options.seconds,
               batch_size=options.batch_size, seed=options.seed + bool(options.start),
               learning_rate=options.learning_rate,
-              level_weights=WEIGHTS[kind_of("train", nn_model)], checkpoint=options.checkpoint,
+              level_weights=WEIGHTS[kind_of("train", nn_model)],
+              context_dropout=options.context_dropout, checkpoint=options.checkpoint,
               accelerator=accelerator, bfloat16=options.bfloat16)
     told_to_end = False
     try:
@@ -147,7 +148,9 @@ def begin(class_names, options):
         return nn_model.train(), schedule
     schedule = linear_schedule()
     torch.manual_seed(options.seed)
-    return KINDS[options.network](n_context=n_context, schedule=schedule), schedule
+    sizes = {name: getattr(options, name) for name in ("channels", "hidden")}
+    sizes = {name: size for name, size in sizes.items() if size is not None}
+    return KINDS[options.network](n_context=n_context, schedule=schedule, **sizes), schedule
 
 
 def set_conviction(nn_model, conviction):
@@ -304,6 +307,12 @@ def parse(arguments):
     add("--network", choices=KINDS, default="palette",
         help="palette: votes on the colours of each pixel, for pictures painted with few; "
              "plain: a U-Net of the usual kind, for any")
+    add("--channels", type=count(8, 2**10), metavar="N",
+        help="of the network, a multiple of 8; 48 if not given")
+    add("--hidden", type=count(1, 2**12), metavar="N",
+        help="numbers in which the network sums up level and context; 256, or of plain 192")
+    add("--context-dropout", type=number(lowest=0, highest=1), default=0.1, metavar="P",
+        help="the share of sprites that are shown without their context, for guidance")
     add("--steps", type=count(), metavar="N",
         help="train for N steps; a seed then gives the same run")
     add("--seconds", type=number(above=0), metavar="S",

@@ -91,8 +91,8 @@ def min_snr_weights(schedule):
 
 def fit(
     nn_model, x0, *, schedule, contexts=None, steps=None, seconds=None, batch_size=128, seed=0,
-    learning_rate=3e-3, level_weights=bound_weights, checkpoint=None, accelerator=None,
-    bfloat16=False,
+    learning_rate=3e-3, level_weights=bound_weights, context_dropout=CONTEXT_DROPOUT,
+    checkpoint=None, accelerator=None, bfloat16=False,
 ):  # fmt: skip
     """A training run, ready to be iterated over: each turn is one step and gives one `Record`.
 
@@ -108,6 +108,7 @@ def fit(
     learning_rate   the highest of the run (AdamW)
     level_weights   how much the error at each level counts: bound_weights, min_snr_weights, or
                     another function of the schedule that returns (T + 1,) floats
+    context_dropout the share of contexts that are replaced by zeros, 0..1
     checkpoint      a file: written at once, every 500 steps and when the loop is left, and gone on
                     from if it is there and of the same run; with `steps`, a run gone on with ends
                     bit-equal to one that was never stopped
@@ -118,20 +119,22 @@ def fit(
     checkpoint cannot be written; later, as when the disk fills up, a warning says so instead.
     """
     return Run(nn_model, x0, schedule, contexts, steps, seconds, batch_size, seed,
-               learning_rate, level_weights, checkpoint, accelerator, bfloat16)
+               learning_rate, level_weights, context_dropout, checkpoint, accelerator, bfloat16)
 
 
 class Run:
     """The iterable that `fit` returns. It can be left and taken up again at any step."""
 
     def __init__(self, nn_model, x0, schedule, contexts, steps, seconds, batch_size, seed,
-                 learning_rate, level_weights, checkpoint, accelerator, bfloat16):
+                 learning_rate, level_weights, context_dropout, checkpoint, accelerator,
+                 bfloat16):
         check_kind("fit", "nn_model", nn_model, torch.nn.Module)
         check_schedule("fit", nn_model, schedule)
         check_budget("fit", steps, seconds)
         check_count("fit", "batch_size", batch_size, highest=2**20)
         check_count("fit", "seed", seed, lowest=0, highest=2**63 - 1)
         check_number("fit", "learning_rate", learning_rate, 0, 100)
+        check_number("fit", "context_dropout", context_dropout, 0, 1)
         check_kind("fit", "bfloat16", bfloat16, bool)
         check_surroundings("fit", checkpoint, accelerator, batch_size)
         plain = unwrap(nn_model)
@@ -139,6 +142,7 @@ class Run:
         self.schedule, self.steps, self.budget = schedule, steps, seconds
         self.batch_size, self.seed, self.learning_rate = batch_size, seed, learning_rate
         self.step, self.seconds, self.accelerator = 0, 0.0, accelerator
+        self.context_dropout = context_dropout
         self.bfloat16, self.process, self.processes = bfloat16, 0, 1
         self.generator = torch.Generator().manual_seed(seed)
         self.weight = level_weights(schedule)
@@ -212,11 +216,11 @@ class Run:
         return error.detach(), i
 
     def draw_batch(self):
-        """Sprites (B, 3, H, W) and their contexts, of which one in ten is replaced by zeros."""
+        """Sprites (B, 3, H, W) and their contexts, of which a share is replaced by zeros."""
         x0, c = self.draw(self.batch_size, self.generator)
         if c is not None:
             drawn = torch.rand(len(c), 1, dtype=torch.float32, generator=self.generator)
-            c = c * (drawn >= CONTEXT_DROPOUT)
+            c = c * (drawn >= self.context_dropout)
         return x0, c
 
     def share(self, *batch):

@@ -27,6 +27,7 @@ from diffutils.votes import PaletteUnet
 FORMAT = "diffutils-weights-2"
 MAX_WEIGHTS_BYTES = 2**27  # of a weights file; the shipped ones have 4 MB at most
 KINDS = {"plain": ContextUnet, "palette": PaletteUnet}
+SHIPPED = ("palette", "plain", "small", "small-undropped")
 
 
 def save_weights(path, nn_model, *, command="", data_checksum="", class_names=(), scores=None,
@@ -146,15 +147,20 @@ def load_weights(path):
     return nn_model, nn_model.schedule
 
 
-def load_pretrained(kind="palette"):
-    """A network that comes with diffutils, "palette" or "plain": (nn_model, schedule)."""
-    return load_weights(pretrained_path(kind))
+def load_pretrained(name="palette"):
+    """A network that comes with diffutils: (nn_model, schedule).
+
+    name   "palette", which draws best; "plain", a U-Net of the usual kind; "small", a palette
+           network of a tenth of the size; "small-undropped", the same, never trained without a
+           context
+    """
+    return load_weights(pretrained_path(name))
 
 
-def pretrained_path(kind="palette"):
+def pretrained_path(name="palette"):
     """Where shipped weights lie; their story is in `weights_metadata(pretrained_path())`."""
-    check_choice("load_pretrained", "kind", kind, KINDS)
-    return Path(str(resources.files("diffutils") / "shipped" / f"{kind}.safetensors"))
+    check_choice("load_pretrained", "name", name, SHIPPED)
+    return Path(str(resources.files("diffutils") / "shipped" / f"{name}.safetensors"))
 
 
 def weights_metadata(path):

@@ -32,6 +32,15 @@ def test_ledgers_are_found_in_folders_and_under_names(tmp_path):
         ("other", "is no ledger of predictions"), ("torn", "cannot be read as JSON")]
 
 
+@pytest.mark.parametrize("change", [
+    {"guess": None}, {"guess": float("nan")}, {"truth": float("inf")}, {"within": "0.1"},
+])
+def test_an_entry_that_cannot_be_graded_is_no_ledger(tmp_path, change):
+    hand_in(tmp_path, mia={"02-x": entry(7)}, ben={"02-x": entry(7) | change})
+    ledgers, (refused,) = read_ledgers(tmp_path)
+    assert list(ledgers) == ["mia"] and "it is no ledger of predictions" in refused
+
+
 def test_a_folder_without_ledgers_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere is no folder"):
         read_ledgers(tmp_path / "nowhere")

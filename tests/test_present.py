@@ -51,7 +51,8 @@ SMALL = [
     code("scrub(look)", shown=f'<div class="scrub-still"><img src="data:image/png;base64,{PNG}" '
          'alt="A dot." width="9" height="9"><br><em>Controls: level 1 to 5. They move the picture '
          "while this notebook is running.</em></div>"),
-    new_markdown_cell("A cook ([what](deeper/x.ipynb), and more), at last.\n\n**Sources.** None."),
+    new_markdown_cell("A cook ([what](deeper/x.ipynb), and more), at last; [x](deeper/x.ipynb) has "
+                      "0.5 of it. [More](deeper/y.ipynb).\n\n**Sources.** None."),
     new_markdown_cell("**When late.** Leave it out.", metadata={"tags": ["notes"]}),
     code('checks.ledger("09")', "Your predictions of lesson 09: none made."),
 ]  # fmt: skip
@@ -153,8 +154,8 @@ def test_the_kinds_of_slides_in_their_order(small):
 
 def test_what_is_only_for_the_notebook_stays_there(small):
     shown = " ".join(words(slide.html) for slide in told(small))
-    for part in ("setup", "tools", "import", "Say", "When late", "assert", "print(", "Sources",
-                 "deeper", "ledger", "none made", "not done"):  # fmt: skip
+    for part in ("setup", "tools", "import", "Say", "When late", "assert", "print", "reveal",
+                 "Sources", "deeper", "ledger", "none made", "not done"):
         assert part not in shown, part
     assert "A cook, at last." in shown and "total = 1 + 1" in shown and "two is 2" in shown
 
@@ -227,6 +228,25 @@ def test_a_formula_in_tex_is_refused(tmp_path, text):
     with pytest.raises(ValueError, match="in TeX; write it as code"):
         prose.blocks(text, tmp_path)
     assert prose.blocks("`$x$` costs $5 and $6", tmp_path)
+
+
+def test_many_printed_lines_are_cut_into_slides_and_the_answer_comes_last(small):
+    notebook = nbformat.read(small, as_version=4)
+    lines = [f"line {k}: " + "a word or two more " * (k % 7) for k in range(30)]
+    notebook.cells[7].outputs[0].text = "\n".join([*lines, "Measured: 2."])
+    nbformat.write(notebook, small.with_name("10_long.ipynb"))
+    found = [slide.html for slide in told(small.with_name("10_long.ipynb"))
+             if slide.kind == "printed"]
+    assert len(found) > 2 and ["class=answer" in html for html in found[:-1]] == [False] * (
+        len(found) - 1)
+    assert "class=answer" in found[-1]
+    assert [words(row) for html in found for row in re.findall("<li>(.*?)</li>", html)] == [
+        line.strip() for line in lines]
+
+
+def test_printed_columns_stay_in_columns():
+    assert "said columns" in slides.printed_html(["scale 1:   0.05", "scale 12:  0.10"])
+    assert "columns" not in slides.printed_html(["scale 1: 0.05", "  scale 12: 0.10"])
 
 
 # --- the command ------------------------------------------------------------------------------

@@ -259,6 +259,40 @@ def the_last_step(cell):
     assert errors[True] == pytest.approx(float(SCHEDULE.beta[1].sqrt()), rel=0.05)
 
 
+@compares("06", "wrong = torch.rand(10_000, 100)")
+def none_of_a_hundred(cell):
+    none, draws = cell()["none"], 10_000
+    assert abs(none - 0.97**100) < 4 * (0.05 * 0.95 / draws) ** 0.5
+    assert Share(0, 100).high == pytest.approx(1.96**2 / (100 + 1.96**2), abs=1e-4)
+
+
+@compares("06", "by_hand = columns[:, 0]")
+def the_columns_of_a_context(cell):
+    nn_model = small_network()
+    with torch.no_grad():
+        names = cell(nn_model=nn_model)
+        assert_close(names["by_hand"], nn_model.embed.context(names["mixed"])[0])
+        t = torch.tensor([0.3])
+        level = nn_model.embed(t, names["mixed"]) - nn_model.embed(t, torch.zeros(1, 5))
+        assert level.abs().max() > 1e-3  # and it makes a difference
+
+
+@compares("06", "with_class, without = 0.50, 0.20")
+def three_scales_by_hand(cell):
+    names = cell()
+    said = {None: names["without"], 1: names["with_class"]}
+
+    def nn_model(x, t, c=None):
+        return torch.full_like(x, said[None if c is None else 1])
+
+    for scale in (0, 1, 3):
+        guess = diffutils.guess_noise(nn_model, pixel(0.0), 100, schedule=SCHEDULE,
+                                      context=torch.ones(1, 1), guidance=scale)  # fmt: skip
+        wanted = names["without"] + scale * (names["with_class"] - names["without"])
+        assert guess.item() == pytest.approx(wanted)
+    assert names["step"] == pytest.approx(guess.item() - names["without"])
+
+
 @compares("07", "lower = signal[200]")
 def one_step_of_ddim(cell):
     names = cell(schedule=SCHEDULE)

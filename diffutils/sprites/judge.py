@@ -524,6 +524,18 @@ def coverage(verdict: Verdict, training_factors: np.ndarray) -> dict[str, Share]
     return found
 
 
+def different_parts(factors: np.ndarray) -> int:
+    """How many different values sprites have in all: parts of each class, palettes of each role.
+
+    factors   (n,), as `forge_sprites` gives them; what is not there, -1, does not count
+    """
+    factors = forge.check_factors("different_parts", "factors", factors)
+    parts = [factors[factors["class"] == k][slot] for k in range(len(forge.CLASSES))
+             for slot in forge.SLOT_FIELDS]
+    values = [*parts, *(factors[role] for role in forge.ROLES)]
+    return sum(len(np.unique(some[some >= 0])) for some in values)
+
+
 def class_agreement(verdict: Verdict, contexts) -> Share:
     """Of the pictures asked for with one class above the others, those read as that class.
 

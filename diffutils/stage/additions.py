@@ -29,7 +29,7 @@ from diffutils.sampling import sample_ddim
 from diffutils.schedule import linear_schedule
 from diffutils.sprites import forge_sprites, judge
 from diffutils.stage.reference import BATCH_SIZE, STEPS, guild
-from diffutils.training import WARMUP_STEPS, bound_weights, fit, min_snr_weights
+from diffutils.training import CONTEXT_DROPOUT, WARMUP_STEPS, bound_weights, fit, min_snr_weights
 from diffutils.unet import ContextUnet
 from diffutils.votes import PaletteUnet
 
@@ -75,7 +75,6 @@ class Steady(training.Run):
 
 runs_of = functools.partial(mock.patch.object, training, "Run")
 unlimited = functools.partial(mock.patch.object, torch.nn.utils, "clip_grad_norm_", lambda p, n: n)
-never_dropped = functools.partial(mock.patch.object, training, "CONTEXT_DROPOUT", 0.0)
 
 ROWS = {
     "as fit does": {},
@@ -91,18 +90,20 @@ NETWORKS = {
     "palette": {},
     "plain": {"network": ContextUnet, "level_weights": min_snr_weights},
 }
-CONTEXTS = {"dropped in one of ten": {}, "never dropped": {"changed": never_dropped}}
+CONTEXTS = {"dropped in one of ten": {}, "never dropped": {"context_dropout": 0.0}}
 
 
 def train(
     seed, x0, contexts=None, *, steps=STEPS, network=PaletteUnet, level_weights=bound_weights,
-    changed=contextlib.nullcontext, averaged=True, look=lambda step, nn_model: None,
+    context_dropout=CONTEXT_DROPOUT, changed=contextlib.nullcontext, averaged=True,
+    look=lambda step, nn_model: None,
 ):  # fmt: skip
     """The network after a run with something changed; look(step, network so far) at each step."""
     torch.manual_seed(seed)
     with changed():
         run = fit(network(schedule=SCHEDULE), x0, schedule=SCHEDULE, contexts=contexts, steps=steps,
-                  batch_size=BATCH_SIZE, seed=seed, level_weights=level_weights)  # fmt: skip
+                  batch_size=BATCH_SIZE, seed=seed, level_weights=level_weights,
+                  context_dropout=context_dropout)  # fmt: skip
         for record in run:
             look(record.step, run.model)
     return run.model if averaged else run.nn_model

@@ -70,9 +70,17 @@ def read_ledger(path):
         ledger = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError):
         raise ValueError("it cannot be read as JSON") from None
-    if not isinstance(ledger, dict) or not all(map(predictions.is_entry, ledger.values())):
+    if not isinstance(ledger, dict) or not all(map(is_gradable, ledger.values())):
         raise ValueError("it is no ledger of predictions")
     return ledger
+
+
+def is_gradable(entry):
+    """A prediction as the ledger keeps them, its numbers finite, its room for error a number."""
+    if not predictions.is_entry(entry) or isinstance(entry.get("within"), str):
+        return False
+    numbers = [entry.get(key, 0) for key in ("guess", "truth", "within", "again")]
+    return all(isinstance(value, str) or abs(value) < math.inf for value in numbers)
 
 
 def class_page(ledgers, *, names=False):

@@ -25,11 +25,11 @@ SIZES = {8.0: 38, 10.7: 34, 13.0: 30, 16.5: 27, 99.0: 24}  # up to so many lines
 CODE_LINES, CODE_WIDTH = 12, 1140  # of a slide of code: lines, and pixels across
 CODE_SIZES = range(30, 20, -1)  # of its letters; lines that are too long for the smallest wrap
 SMALLEST = min(CODE_SIZES)
-SAID_WIDTH = 1110  # pixels that a printed line may take
+SAID_WIDTH, SAID_HEIGHT = 1110, 560  # pixels that printed lines may take
 LETTER = 0.605  # the width of a letter of code, in parts of its height
 DROPPED = re.compile(r"Sources\.|(previous|next): |back to ")
 ASIDE = re.compile(r" ?\((?:[^()]|\([^()]*\))*\]\(deeper/[^)]*\)(?:[^()]|\([^()]*\))*\)")
-POINTER = re.compile(r"^(?=.*\]\(deeper/)(?:\S+\s+){0,18}\S+$")  # a paragraph that only points
+POINTER = "](deeper/"  # in a clause that points to another notebook
 PLAYER_WIDTH, PLAYER_HEIGHT = 1150, 410  # pixels that a player's panes may take on a slide
 
 
@@ -66,7 +66,7 @@ class Teller:
                 self.cell = cell
                 self.tell_cell(cell, after)
             if self.said:  # nothing has explained it
-                self.add("printed", printed_html(self.said))
+                self.add_printed(self.said, [])
                 self.said = []
             share_notes(self.slides[begin:], cells, self.folder)
         return self.slides
@@ -146,23 +146,31 @@ class Teller:
             self.said = printed
             return None
         caption = bool(shown) and len(printed) <= 2 and not tall
-        below = printed_html(printed) + "".join(answers)
-        if below and not caption and not tall:
-            self.add("printed", self.take_lead() + below)
+        below = printed_html(printed) + "".join(answers) if caption else ""
+        if not caption and not tall:
+            self.add_printed(printed, answers)
         for k, part in enumerate(shown):
-            self.add_shown(part, below if caption and not k else "")
-        if below and tall:
-            self.add("printed", below)
+            self.add_shown(part, "" if k else below, 34 * len(printed) + 55 * len(answers))
+        if tall:
+            self.add_printed(printed, answers)
         return None
 
-    def add_shown(self, part, below):
+    def add_printed(self, printed, answers):
+        """Slides of printed lines, the answers under the last of them."""
+        pages = printed_pages(printed, answers, self.lead) if printed or answers else []
+        for k, lines in enumerate(pages):
+            below = "".join(answers) if k == len(pages) - 1 else ""
+            self.add("printed", self.take_lead() + printed_html(lines) + below)
+
+    def add_shown(self, part, below, taken):
+        """A picture or a player; what stands below takes so many pixels of its height."""
         if is_player(part):
-            self.add("player", player_html(part) + below)
+            self.add("player", player_html(part, PLAYER_HEIGHT - taken * bool(below)) + below)
         else:
             self.add_picture(part, below)
 
     def add_picture(self, part, below=""):
-        tall = picture_scale(part, 575) < 0.9
+        tall = picture_scale(part, 575) < 1
         self.add("tall picture" if tall else "picture",
                  self.take_lead() + picture_html(part) + below)
 
@@ -233,8 +241,16 @@ def share_notes(slides, cells, folder):
 
 def slide_blocks(source, folder):
     """The blocks of a cell without what is for a reader alone: sources, ways to other notebooks."""
-    kept = [part for part in re.split(r"\n\n+", ASIDE.sub("", source)) if not POINTER.match(part)]
+    kept = [without_pointers(part) for part in re.split(r"\n\n+", ASIDE.sub("", source))]
     return [b for b in blocks("\n\n".join(kept), folder) if not DROPPED.match(b.text)]
+
+
+def without_pointers(part):
+    """A paragraph without the clauses that point to another notebook; a list stays as it is."""
+    if POINTER not in part or re.match(r"[-*#|>]|\d+\.", part):
+        return part
+    clauses = [c for c in re.split(r"(?<=[.?!;])\s+", part) if POINTER not in c]
+    return re.sub(r";$", ".", " ".join(clauses))
 
 
 def packed(parts):
@@ -313,7 +329,7 @@ def leads_in(group, after):
     if not shown:
         return group[0].lines < 3 and 0 < below <= 6 and "exercise" not in after.tags
     return group[0].lines < 3 and below <= 2 and not is_player(shown[0]) and (
-        picture_scale(shown[0], 575 - 100 - 35 * below) > 0.95)
+        picture_scale(shown[0], 575 - 100 - 35 * below) > 1.05)
 
 
 def belongs_to(printed, after):
@@ -457,15 +473,52 @@ def code_html(piece):
 
 
 def printed_html(lines):
-    """Printed lines, a row each, in letters that let the longest fit into its row if they can."""
+    """Printed lines, a row each, in letters that let the longest fit into its row if they can.
+
+    Lines that were set in columns by several blanks stay so, in letters of one width.
+    """
     if not lines:
         return ""
     rows = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
-    longest = max(letters().getlength(line) for line in lines) / SIZE
+    columns = " columns" if in_columns(lines) else ""
+    size = said_size(lines) / SIZE
+    return f'<ul class="said{columns}" style="font-size:{size:.3f}em">{rows}</ul>'
+
+
+def in_columns(lines):
+    return any("  " in line.strip() for line in lines)
+
+
+def said_width(line, lines):
+    """How wide a printed line is, in letters' heights."""
+    return LETTER * len(line) if in_columns(lines) else letters().getlength(line) / SIZE
+
+
+def said_size(lines):
+    """How large the letters of printed lines are."""
     largest = {1: 46, 2: 38, 3: 34, 4: 32}.get(len(lines), 28)
-    fitting = int(SAID_WIDTH / max(longest, 1))
-    size = min(largest, fitting if fitting >= 20 else 26 if len(lines) <= 4 else 20)
-    return f'<ul class=said style="font-size:{size / SIZE:.3f}em">{rows}</ul>'
+    fitting = int(SAID_WIDTH / max(1, *(said_width(line, lines) for line in lines)))
+    return min(largest, fitting if fitting >= 20 else 26 if len(lines) <= 4 else 20)
+
+
+def said_height(lines):
+    """How many pixels printed lines take, one under another, wrapped where they are long."""
+    size = said_size(lines) if lines else 0
+    rows = [max(1, -(-said_width(line, lines) * size // SAID_WIDTH)) for line in lines]
+    return sum(size * (1.4 * row + 0.6) + 1 for row in rows)
+
+
+def printed_pages(lines, answers, lead):
+    """The lines of each slide, as many as fit it; the answers stand below the last ones."""
+    pages, room = [[]], SAID_HEIGHT - (110 if lead else 0)
+    below = 190 * bool(answers) + 60 * max(0, len(answers) - 1)
+    for k, line in enumerate(lines):
+        last = k == len(lines) - 1
+        if pages[-1] and said_height([*pages[-1], line]) > room - below * last:
+            pages.append([])
+            room = SAID_HEIGHT
+        pages[-1].append(line)
+    return pages
 
 
 def picture_html(part):
@@ -490,13 +543,13 @@ def picture_scale(part, high):
     return min(1160 / width, high / height)
 
 
-def player_html(part):
+def player_html(part, high=PLAYER_HEIGHT):
     """A player with larger letters, its panes as large as whole pixels allow."""
     found = re.search(r'"panes":(\[\[.*?\]\])', part)
     panes = json.loads(found[1])
     wide = sum(pane[1] for pane in panes)
     scale = min((PLAYER_WIDTH - 16 * len(panes)) // wide,
-                PLAYER_HEIGHT // max(pane[2] for pane in panes))
+                high // max(pane[2] for pane in panes))
     sizes = iter(panes)
 
     def resized(match):

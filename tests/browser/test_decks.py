@@ -7,6 +7,7 @@ lesson, at 1920x1080 too, waits for DIFFUTILS_SLOW_TESTS=1.
 import os
 import re
 
+import nbformat
 import pytest
 
 from diffutils.stage.deck import make_deck
@@ -131,6 +132,10 @@ def test_keys_turn_the_slides_and_a_player_keeps_its_own(deck_of, watched):
     page.locator(".now canvas").first.click()
     page.keyboard.press("Home")
     assert slider.input_value() == "0" and page.evaluate(AT) == at
+    play = page.locator(".now button")
+    play.focus()
+    page.keyboard.press(" ")
+    assert play.inner_text() == "Pause" and page.evaluate(AT) == at
     page.keyboard.press("Escape")
     page.keyboard.press("ArrowRight")
     assert page.evaluate(AT) == at + 1, "once the player is left, arrows turn the slides again"
@@ -159,6 +164,7 @@ def test_the_timer_of_an_exercise_runs_and_stops(deck_of, watched):
     assert timer.inner_text() in ("2:59", "2:58")
     timer.click()
     stopped = timer.inner_text()
+    assert stopped.startswith("2:5")
     page.wait_for_timeout(1200)
     assert timer.inner_text() == stopped
     page.evaluate("Date.now = (real => () => real() + 4 * 60000)(Date.now)")
@@ -179,6 +185,38 @@ def two_windows(deck_of, watched):
     desk.wait_for_selector("html[data-ready]", state="attached")
     wait_at(desk, 1)
     return page, desk
+
+
+def test_notes_are_in_the_presenters_window_alone(watched, tmp_path, photograph):
+    notebook = nbformat.read(find_lessons()["05"], as_version=4)
+    begins = [k for k, cell in enumerate(notebook.cells) if "lesson" in cell.metadata]
+    for number, k in reversed(list(enumerate(begins))):
+        note = (f"**Say.** This is note {number}, in two sentences. It ends here.\n\n"
+                "**Ask.** Why?\n\n"
+                "**Wrong answers.**\n- *It is random.* Run it again.\n- *Small.* Measure it.\n\n"
+                "**When late.** Leave out the exercise.\n\n**On stage.** The run takes a while.")
+        cell = nbformat.v4.new_markdown_cell(note, metadata={"tags": ["notes"]})
+        notebook.cells.insert(k + 1, cell)
+    nbformat.write(notebook, tmp_path / "05_sampling.ipynb")
+    path = tmp_path / "deck.html"
+    text = make_deck(read_lesson(str(tmp_path / "05_sampling.ipynb")), 45)
+    path.write_text(text, encoding="utf-8")
+    page = watched(offline=True)
+    open_deck(page, path.as_uri())
+    with page.context.expect_page() as opened:
+        page.keyboard.press("w")
+    desk = opened.value
+    desk.wait_for_selector("html[data-ready]", state="attached")
+    desk.locator("#map li").nth(6).click()
+    wait_at(page, desk.evaluate(AT))
+    for _ in range(2):
+        assert "This is note 6" in desk.inner_text("#notes")
+        assert desk.locator("#notes strong").all_inner_texts() == [
+            "Say.", "Ask.", "Wrong answers.", "When late.", "On stage."]
+        page.keyboard.press("ArrowRight")
+        wait_at(desk, page.evaluate(AT))
+    photograph(desk, "desk_with_notes")
+    assert "This is note" not in page.inner_text("body")
 
 
 def test_two_windows_are_in_step_both_ways(two_windows, photograph):
@@ -211,8 +249,11 @@ def test_a_player_moved_in_one_window_moves_in_the_other(two_windows):
         there.wait_for_function(
             f"() => document.querySelector('.now input[type=range]').value === '{value}'")
         assert slider.input_value() == other.input_value() == value
+    page.evaluate("window.echoes = 0; addEventListener('message', "
+                  "event => { if (event.data.range) window.echoes++; })")
     page.locator(".now button").click()
     page.wait_for_timeout(1000)
+    assert page.evaluate("window.echoes") == 0, "what one window tells comes back to it"
     assert int(page.locator(".now input[type=range]").input_value()) > 14, "it plays on"
 
 

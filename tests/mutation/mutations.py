@@ -132,7 +132,7 @@ KNOWN_FAULTS = [
     Mutation(
         "12 contexts never dropped in training",
         "diffutils/training.py",
-        "(drawn >= CONTEXT_DROPOUT)",
+        "(drawn >= self.context_dropout)",
         "(drawn >= 0)",
     ),
     Mutation(

@@ -16,6 +16,7 @@ from diffutils.stage.checks.engine import Result, check
 from diffutils.stage.checks.levels import ALPHA_BAR, BETA_SCHEDULE, PERTURB_INPUT, PREDICT_X0
 from diffutils.stage.checks.loops import SAMPLER_LOOP, TRAINING_LOSS
 from diffutils.stage.checks.mixing import MIXING_DESK
+from diffutils.stage.checks.needs import scale_for
 from diffutils.stage.checks.numbers import number, question
 from diffutils.stage.checks.predictions import ledger, predict, reveal
 from diffutils.stage.checks.rates import RATE_PLAN
@@ -45,6 +46,7 @@ __all__ = [
     "rate_plan",
     "reveal",
     "sampler_loop",
+    "scale_for",
     "training_loss",
 ]
 

@@ -21,9 +21,17 @@ from diffutils.measure import variety
 from diffutils.noising import perturb_input, predict_x0
 from diffutils.pixels import to_float
 from diffutils.sampling import sample_ddim, sample_ddpm
-from diffutils.schedule import NoiseSchedule, linear_schedule
+from diffutils.schedule import NoiseSchedule, cosine_schedule, linear_schedule
 from diffutils.sprites import bob, forge_sprites
 from diffutils.stage.checks.engine import Result
+from diffutils.stage.controlling import (
+    exact_draws,
+    guided_counts,
+    in_their_span,
+    the_law,
+    total_variation,
+    uncertain_world,
+)
 from diffutils.weights import load_pretrained
 
 LETTERS = "abcd"
@@ -693,6 +701,71 @@ CHOICES += (
                 "each level finds the picture cleaner than it should be.",
                 "in the clean sprite the network guesses noise of std {guess:.4f}, and the way up "
                 "ends with std {few:.2f}; from level 5, with real noise in it, with {noisy:.2f}",
+            ),
+        ),
+    ),
+)
+
+
+# --- what guidance draws, lesson 06 --------------------------------------------------------------
+
+
+@cache
+@torch.no_grad()
+def measure_guided_law(n=1000, scale=8.0):
+    """Distances of what guided ideals draw from the law of guidance, in a world of 40 sprites."""
+    x0, contexts, p = uncertain_world()
+    world, schedule, law = in_their_span(x0), cosine_schedule(), the_law(p, scale)
+    ideal = IdealDenoiser(world, schedule=schedule, contexts=contexts)
+    shares = (law / law.max()).float()
+    own = IdealDenoiser(world, schedule=schedule, contexts=torch.stack([shares, 1 - shares], 1))
+
+    def far(model, guidance, steps, target=law):
+        counts, none = guided_counts(model, n, "DDIM", guidance, steps)
+        return total_variation(counts, target, none), none
+
+    exact, spread = exact_draws(law, n)
+    return {
+        "few": far(ideal, scale, 50)[0], "many": far(ideal, scale, 500)[0],
+        "none": far(ideal, scale, 50)[1], "unguided": far(ideal, 1.0, 50, the_law(p, 1.0))[0],
+        "own": far(own, None, 50)[0], "exact": exact, "spread": spread, "n": n, "scale": scale,
+    }  # fmt: skip
+
+
+CHOICES += (
+    Choice(
+        "why-not-the-law",
+        "Guided at scale 8, even the ideal denoiser does not draw by the law p(x|c)^8 p(x)^-7. "
+        "Why not?",
+        measure_guided_law,
+        (
+            Answer(
+                "too-few-steps",
+                "It takes too few steps; with more of them the shares would settle on the law.",
+                "then ten times the steps would bring it nearer. The distance from the law is "
+                "{few:.2f} after 50 steps and {many:.2f} after 500; exact draws, as "
+                "many, have {exact:.2f}",
+            ),
+            Answer(
+                "flawed-guesses",
+                "The two guesses are not exact, and a scale above 1 blows their faults up.",
+                "these guesses are exact. At scale 1 they draw by the law: the distance is "
+                "{unguided:.2f}. At scale {scale:.0f} it is {few:.2f}, and yet {none:.0f} of "
+                "{n:.0f} samples are flawed",
+            ),
+            Answer(
+                "right",
+                "At each level it adds up what two readers of a noisy picture say; noisy pictures "
+                "of that law would be read otherwise.",
+                "a denoiser whose list holds the sprites with the shares of that law reads them "
+                "rightly, and its samples are {own:.2f} from the law, as exact draws are "
+                "({exact:.2f}); the two guided guesses end {few:.2f} from it",
+            ),
+            Answer(
+                "chance",
+                "The samples are few, and any count of so few is off by as much.",
+                "{n:.0f} exact draws from the law are {exact:.2f} from it, give or take "
+                "{spread:.2f}; the guided ones are {few:.2f} from it",
             ),
         ),
     ),

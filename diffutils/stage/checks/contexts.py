@@ -169,6 +169,24 @@ CONTEXT_DROPOUT = Exercise(
             "{right_whole:.0f} %: the draw is not even from 0 to 1",
         ),
         Mistake(
+            "negated",
+            lambda c, probability: -right_drop(c, probability),
+            "the contexts that stay are {your_scale:.0f} times what they were: they ask for less "
+            "than nothing of their class",
+        ),
+        Mistake(
+            "probability-squared",
+            lambda c, probability: c * (torch.rand(len(c), 1) >= probability**2),
+            "{your_whole:.0f} % of the contexts go at probability 0.1 and {your_whole_40:.0f} % at "
+            "0.4; it should be about {right_whole:.0f} and {right_whole_40:.0f} %: too seldom",
+        ),
+        Mistake(
+            "probability-doubled",
+            lambda c, probability: c * (torch.rand(len(c), 1) >= 2 * probability),
+            "{your_whole:.0f} % of the contexts go at probability 0.1 and {your_whole_40:.0f} % at "
+            "0.4; it should be about {right_whole:.0f} and {right_whole_40:.0f} %: twice too often",
+        ),
+        Mistake(
             "first-ones",
             lambda c, probability: torch.cat(
                 [0 * c[: int(probability * len(c))], c[int(probability * len(c)) :]]
@@ -275,6 +293,48 @@ def guidance_mistakes(own):
             lambda a, b, w: own(a, b, 1),
             "w has no effect: at w = 3 the guess with context counts {your_with_3:.0f}, it should "
             "count {right_with_3:.0f}",
+        ),
+        Mistake(
+            "w-squared",
+            lambda a, b, w: own(a, b, w * w),
+            "w counts more the larger it is: at w = 3 the guess with context counts "
+            "{your_with_3:.0f}, it should count {right_with_3:.0f}; at w = 1 both agree",
+        ),
+        Mistake(
+            "w-doubled",
+            lambda a, b, w: own(a, b, 2 * w),
+            "w counts twice: at w = 1 the guess with context counts {your_with_1:.0f}, it should "
+            "count {right_with_1:.0f}",
+        ),
+        Mistake(
+            "w-halved",
+            lambda a, b, w: own(a, b, w / 2),
+            "w counts half: at w = 3 the guess with context counts {your_with_3:.1f}, it should "
+            "count {right_with_3:.0f}",
+        ),
+        Mistake(
+            "unguided-alone",
+            lambda a, b, w: b,
+            "the guess with context never comes in: at w = 3 it counts {your_with_3:.0f}, it "
+            "should count {right_with_3:.0f}",
+        ),
+        Mistake(
+            "half-and-half",
+            lambda a, b, w: (a + b) / 2,
+            "each guess counts {your_with_3:.1f}, whatever w is; at w = 3 the one with context "
+            "should count {right_with_3:.0f}",
+        ),
+        Mistake(
+            "cut-off",
+            lambda a, b, w: own(a, b, w).clamp(-1, 1),
+            "what goes beyond -1 and 1 is cut off; a sprite may be held in that range, but of unit "
+            "noise one number in three lies outside",
+        ),
+        Mistake(
+            "one-less" if own is guide else "one-more",
+            lambda a, b, w: own(a, b, w - 1 if own is guide else w + 1),
+            "off by one: at w = 1 the guess with context counts {your_with_1:.0f}, it should count "
+            "{right_with_1:.0f}",
         ),
     )
 
