@@ -39,7 +39,8 @@ class Trajectory:
                nan at a last level above 0, where nobody was asked
     schedule   the NoiseSchedule of the run
     calls      how often the network was asked; guidance asks twice a step
-    x0         like x, the sprites that x and eps point at; at level 0 the samples
+    x0         like x, the sprites that x and eps point at; at level 0 the samples, and nan where
+               eps is
     """
 
     levels: list
@@ -52,7 +53,9 @@ class Trajectory:
     def x0(self):
         """Worked out each time it is asked for, since it would take as much memory as x."""
         kept = zip(self.levels, self.x, self.eps, strict=True)
-        return torch.stack([predict_x0(x, i, eps, schedule=self.schedule) for i, x, eps in kept])
+        return torch.stack([eps if eps.isnan().all() else
+                            predict_x0(x, i, eps, schedule=self.schedule)
+                            for i, x, eps in kept])  # fmt: skip
 
 
 class Descent:

@@ -471,3 +471,30 @@ def test_the_image_that_a_plot_was_drawn_on_is_let_go(monkeypatch):
         assert len(drawn_on) == 1 and drawn_on[0]() is None
     finally:
         gc.enable()
+
+
+def coloured(figure, colour):
+    """How many pixels of a picture have very nearly this colour."""
+    pixels = np.asarray(Image.open(io.BytesIO(figure.png)).convert("RGB")).astype(int)
+    return (np.abs(pixels - figures.colour_values(colour)).max(2) < 12).sum()
+
+
+def test_error_bars_and_fits_are_drawn_where_they_belong():
+    x, y, red = [1, 10, 100], [100.0, 10.0, 1.0], "#D55E00"
+    same = {"x_label": "x", "y_label": "y", "colours": {"a": red}, "x_log": True, "y_log": True,
+            "y_limits": (0.1, 1000)}  # fmt: skip
+    plain = coloured(figures.plot_lines({"a": (x, y)}, **same), red)
+    dots = coloured(figures.plot_lines({"a": (x, y)}, fits={"a": [1e6, 1e6, 1e6]}, **same), red)
+    fitted = coloured(figures.plot_lines({"a": (x, y)}, fits={"a": y}, **same), red)
+    assert dots < 0.7 * plain and dots < fitted < plain  # dots alone; and a thin dashed line
+    low, high = ([v / 3 for v in y], [v * 3 for v in y])
+    same["fits"] = {"a": [1e6] * 3}
+    tall = figures.plot_lines({"a": (x, y)}, bars={"a": (low, high)}, **same)
+    short = figures.plot_lines({"a": (x, y)}, bars={"a": (y, y)}, **same)
+    assert coloured(tall, "#DD7E33") > coloured(short, "#DD7E33")  # bars are a little lighter
+
+
+@pytest.mark.parametrize("extra", [{"bars": {"b": ([1], [2])}}, {"fits": {"a": [1.0, 2.0]}}])
+def test_bars_and_fits_have_as_many_numbers_as_their_curve(extra):
+    with pytest.raises(ValueError, match="as many of both, as its curve in curves has"):
+        figures.plot_lines({"a": ([1, 2, 3], [1, 2, 3])}, x_label="x", y_label="y", **extra)

@@ -343,7 +343,9 @@ CALLS = [
     Call(show_maps, {"maps": X[0].numpy(), "labels": list("abc"), "columns": 2, "limit": 2.0,
          "scale": 2} | LOOK, is_figure),
     Call(plot_lines, {"curves": CURVE, "x_label": "x", "y_label": "y", "colours": {"a": "#112233"},
-         "bands": {"a": ([0.0, 1.0, 2.0], [4.0, 4.0, 4.0])}, "dashed": ["a"], "marks": {"m": 2.0},
+         "bands": {"a": ([0.0, 1.0, 2.0], [4.0, 4.0, 4.0])},
+         "bars": {"a": ([0.0, 1.0, 2.0], [4.0, 4.0, 4.0])}, "fits": {"a": [3.0, 2.0, 1.0]},
+         "dashed": ["a"], "marks": {"m": 2.0},
          "x_log": False, "y_log": False, "y_limits": (0.0, 5.0)} | LOOK, is_figure, 60),
     Call(plot_schedules, {"schedules": {"a": SCHEDULE}, "marks": {"m": 2}} | LOOK, is_figure, 20),
     Call(plot_histogram, {"values": {"a": X[0].numpy()}, "x_label": "x", "colours":

@@ -224,6 +224,7 @@ def test_a_run_may_begin_below_t_and_end_above_0_in_the_dtype_of_its_start(sampl
     assert torch.equal(run.x[0], start) and torch.equal(start, kept)
     assert torch.equal(run.x[-1], samples)
     assert run.eps[:-1].isfinite().all() and run.eps[-1].isnan().all()
+    assert run.x0[:-1].isfinite().all() and run.x0[-1].isnan().all()
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)

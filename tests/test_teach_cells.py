@@ -16,13 +16,14 @@ from diffutils import (
     IdealDenoiser,
     NoiseSchedule,
     denoise_add_noise,
+    denoise_ddim,
     linear_schedule,
     perturb_input,
     predict_x0,
 )
 from diffutils.pixels import to_float
 from diffutils.sprites import bob, forge_sprites
-from diffutils.sprites.judge import Share
+from diffutils.sprites.judge import Share, shares_apart
 from diffutils.stage.checks.choices import answers
 from diffutils.votes import PaletteUnet
 
@@ -290,6 +291,64 @@ def three_scales_by_hand(cell):
         wanted = names["without"] + scale * (names["with_class"] - names["without"])
         assert guess.item() == pytest.approx(wanted)
     assert names["step"] == pytest.approx(guess.item() - names["without"])
+
+
+@compares("07", "lower = signal[200]")
+def one_step_of_ddim(cell):
+    names = cell(schedule=SCHEDULE)
+    step = denoise_ddim(pixel(0.8), 250, 200, pixel(0.5), schedule=SCHEDULE).item()
+    assert names["lower"] == pytest.approx(step)
+    assert names["sprite"] == pytest.approx(
+        predict_x0(pixel(0.8), 250, pixel(0.5), schedule=SCHEDULE).item()
+    )
+
+
+def rooted(schedule):
+    """What the cells of lesson 07 call signal, noise and sigma."""
+    bar = schedule.alpha_bar
+    return {"signal": bar.sqrt().tolist(), "noise": (1 - bar).sqrt().tolist(),
+            "sigma": ((1 - bar) / bar).sqrt().tolist()}  # fmt: skip
+
+
+def bent(x, t, c=None):
+    """A network whose answers depend on the picture and on the level, not in a straight line."""
+    return torch.tanh(x) + 0.1 * torch.sin(3 * x + 5 * t)
+
+
+@compares("07", "def follow(x, levels)")
+def ddim_at_any_levels(cell):
+    seeded = torch.Generator().manual_seed
+    given = {"nn_model": bent, "schedule": SCHEDULE, "seeded": seeded, **rooted(SCHEDULE)}
+    names = cell(**given)
+    same = {"nn_model": bent, "schedule": SCHEDULE, "start": names["start"], "progress": False}
+    for levels in (names["by_20"], [500, 333, 40, 0]):
+        ours, _ = diffutils.sample_ddim(8, levels=list(levels), **same)
+        assert_close(names["follow"](names["start"], levels), ours, atol=1e-4, rtol=1e-4)
+    assert list(names["by_16"])[-1] == -12 and names["spoiled"].std() > 0.9
+
+
+@compares("07", "y = pixel / signal")
+def one_step_of_euler(cell):
+    cell(pixel=0.8, eps=0.5, **rooted(SCHEDULE), lower=denoise_ddim(
+        pixel(0.8), 250, 200, pixel(0.5), schedule=SCHEDULE).item())  # fmt: skip
+
+
+@compares("07", "def remember(x, levels, guess)")
+def the_solver_that_remembers(cell):
+    start = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(1))
+    names = cell(nn_model=bent, schedule=SCHEDULE, start=start, **rooted(SCHEDULE))
+    levels = [500, 400, 300, 200, 100, 0]
+    ours, _ = diffutils.sample_dpm(2, levels=levels, nn_model=bent, schedule=SCHEDULE, height=4,
+                                   start=start, progress=False)  # fmt: skip
+    assert_close(names["by_memory"], ours, atol=1e-4, rtol=1e-4)
+
+
+@compares("07", "p1, p2 = ours")
+def two_shares_by_hand(cell):
+    rows = {("DPM-Solver++", 10): 420, ("DDPM", 500): 455, ("DDIM", 500): 433}
+    names = cell(find=lambda *setting: {"flawless": rows[setting]})
+    apart = shares_apart(Share(420, 500), Share(433, 500))
+    assert (names["p1"] - names["p2"]) / names["error"] == pytest.approx(apart)
 
 
 @pytest.mark.parametrize(("lesson", "words"), COMPARISONS, ids=lambda part: part)

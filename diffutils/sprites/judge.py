@@ -437,6 +437,22 @@ def share_of(hits: np.ndarray) -> Share:
     return Share(int(hits.sum()), hits.size)
 
 
+def shares_apart(one: Share, other: Share) -> float:
+    """How many standard errors lie between two shares of independent samples, one minus other.
+
+    With p the share of both together: (p1 - p2) / sqrt(p (1 - p) (1 / n1 + 1 / n2)), the test of
+    two proportions. Two shares of one law differ by more than 1.96 once in twenty times. 0 where
+    both are 0 or both are 1; not a number where one is of nothing.
+    """
+    check_kind("shares_apart", "one", one, Share)
+    check_kind("shares_apart", "other", other, Share)
+    if not one.total or not other.total:
+        return math.nan
+    together = (one.count + other.count) / (one.total + other.total)
+    error = math.sqrt(together * (1 - together) * (1 / one.total + 1 / other.total))
+    return (one.share - other.share) / error if error else 0.0
+
+
 def flawless(verdict: Verdict) -> Share:
     """Of all pictures, those with every pixel within the tolerance of a legal sprite."""
     check_kind("flawless", "verdict", verdict, Verdict)

@@ -245,8 +245,8 @@ def show_maps(maps, labels=None, *, columns=8, limit=None, scale=None, title=Non
 
 
 def plot_lines(
-    curves, *, x_label, y_label, title=None, colours=None, bands=None, dashed=(), marks=None,
-    x_log=False, y_log=False, y_limits=None, text=None,
+    curves, *, x_label, y_label, title=None, colours=None, bands=None, bars=None, fits=None,
+    dashed=(), marks=None, x_log=False, y_log=False, y_limits=None, text=None,
 ):  # fmt: skip
     """Curves, each named at its end in its own colour; twelve points or fewer get dots.
 
@@ -255,6 +255,9 @@ def plot_lines(
     curves     {name: (x, y)}, lists of numbers; one that has no points yet is left out
     colours    {name: colour}; the others take the next colour
     bands      {name: (low, high)}, shaded round the curve of that name
+    bars       {name: (low, high)}, the ends of an error bar at each of its points
+    fits       {name: y} of a line drawn dashed where the curve of that name is; the curve itself
+               is then dots alone
     dashed     names of the curves to draw dashed
     marks      {text: x}, vertical lines worth naming
     x_log, y_log   logarithmic axes
@@ -273,6 +276,10 @@ def plot_lines(
               for name, xy in check_named(where, "curves", curves).items()}
     bands = {name: check_curve(where, "bands", name, band, curves)
              for name, band in check_named(where, "bands", bands).items()}
+    bars = {name: check_curve(where, "bars", name, ends, curves)
+            for name, ends in check_named(where, "bars", bars).items()}
+    fits = {name: check_curve(where, "fits", name, (y, y), curves)[0]
+            for name, y in check_named(where, "fits", fits).items()}
     if y_log and not all((y > 0).any() for _, y in curves.values() if len(y)):
         raise ValueError("plot_lines: y_log is True; expected numbers above 0 in each curve")
     check_limits(where, "y_limits", y_limits, y_log)
@@ -284,9 +291,14 @@ def plot_lines(
     with house_style():
         canvas, (axes,) = new_canvas(1, title)
         for name, (x, y) in curves.items():
-            dots = "o" if len(x) <= 12 else None
-            dash = "--" if name in dashed else "-"
-            axes.plot(x, y, dash, marker=dots, markersize=8, color=colours[name])
+            dots = "o" if len(x) <= 12 or name in fits else None
+            dash = "none" if name in fits else "--" if name in dashed else "-"
+            axes.plot(x, y, linestyle=dash, marker=dots, markersize=8, color=colours[name])
+            if name in fits:
+                axes.plot(x, fits[name], "--", color=colours[name], linewidth=1.5)
+            if name in bars:
+                low, high = bars[name]
+                axes.vlines(x, low, high, color=colours[name], linewidth=1.8, alpha=0.8)
             if name in bands:
                 axes.fill_between(x, *bands[name], color=colours[name], alpha=0.2, linewidth=0)
         axes.set(xlabel=plain(x_label), ylabel=plain(y_label))
