@@ -4,7 +4,7 @@ import json
 import math
 from pathlib import Path
 
-import nbformat
+
 import numpy as np
 import pytest
 import torch
@@ -28,7 +28,7 @@ ROWS = frontier.frontier()["rows"]
 
 
 def test_the_lesson_keeps_to_its_measure():
-    cells = nbformat.read(NOTEBOOKS / "07_fast_sampling.ipynb", as_version=4).cells
+    cells = shown(NOTEBOOKS / "07_fast_sampling.ipynb")
     words = sum(len(c.source.split()) for c in cells if c.cell_type == "markdown")
     lines = [line.strip() for c in cells if c.cell_type == "code" for line in c.source.split("\n")]
     assert len(cells) <= 60 and words <= 3000

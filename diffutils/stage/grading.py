@@ -96,7 +96,7 @@ def imports(solved):
 
 
 def is_solution(cell):
-    return cell.cell_type == "code" and cell.source.endswith(".require()")
+    return cell.cell_type == "code" and ".require()" in cell.source
 
 
 def exercises(told, solved):
@@ -124,16 +124,18 @@ def text_before(cells, k):
 
 
 def key(source):
-    """What tells an exercise: the check's name, and the question's where it has one."""
+    """What tells an exercise: the check's name, the question's and what else the check is told."""
     call = check_call(source)
-    return ast.unparse(call.func), *[a.value for a in call.args[:-1] if isinstance(a, ast.Constant)]
+    told = [*call.args[:-1], *(keyword.value for keyword in call.keywords)]
+    return ast.unparse(call.func), *[a.value for a in told if isinstance(a, ast.Constant) and a.value]
 
 
 def check_call(source):
-    """The call of the check, the last statement of an exercise, without `.require()`."""
-    call = ast.parse(source).body[-1].value
-    is_bare = not (isinstance(call.func, ast.Attribute) and call.func.attr == "require")
-    return call if is_bare else call.func.value
+    """The call of the check, the last one with `.require()`, or the last statement."""
+    calls = [part.value for part in ast.parse(source).body if isinstance(part, ast.Expr)]
+    required = [call.func.value for call in calls if isinstance(call, ast.Call)
+                and isinstance(call.func, ast.Attribute) and call.func.attr == "require"]
+    return (required or calls)[-1]
 
 
 def split(stub, answers):
@@ -143,25 +145,32 @@ def split(stub, answers):
     if functions:
         answer = function_to_fill(solution, functions[-1])
     else:
-        answer = value_to_fill(solution)
-        call.args[-1] = ast.Name("answer")
+        call.args = [ast.Name("answer") if is_blank(arg) else arg for arg in call.args]
+        answer = values_to_fill(stub, call.args, solution)
     return answer, f"{ast.unparse(call)}.require()"
+
+
+def is_blank(value):
+    return isinstance(value, ast.Constant) and value.value is None
 
 
 def function_to_fill(source, function):
     """A function whose body after the docstring is the solution."""
     lines = source.splitlines()
-    first = function.body[1].lineno - 1  # after the docstring
+    first = function.body[ast.get_docstring(function) is not None].lineno - 1
     head = lines[function.lineno - 1 : first]
     return "\n".join([*head, *in_marks(lines[first : function.end_lineno], "    ")])
 
 
-def value_to_fill(source):
-    """`answer = ...`, and before it whatever the solution reckons."""
-    lines = source.splitlines()
+def values_to_fill(stub, names, source):
+    """The lesson's blanks, and between marks what the solution reckons and puts into them."""
     call = check_call(source)
-    value = f"answer = {ast.unparse(call.args[-1])}"
-    return "\n".join(["answer = None", *in_marks([*lines[: call.lineno - 1], value], "")])
+    blanks = stub.splitlines()[: check_call(stub).lineno - 1] or ["answer = None"]
+    filled = [f"{ast.unparse(name)} = {ast.unparse(value)}"
+              for name, value in zip(names, call.args, strict=True)
+              if isinstance(name, ast.Name) and ast.unparse(name) != ast.unparse(value)]
+    lines = [*source.splitlines()[: call.lineno - 1], *filled]
+    return "\n".join([*filter(None, blanks), *in_marks(lines, "")])
 
 
 def in_marks(lines, indent):

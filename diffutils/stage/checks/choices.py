@@ -610,8 +610,8 @@ CHOICES += (
             ),
             Answer(
                 "right",
-                "It noises its guess again, with as much noise as the new level should hold, so "
-                "that the network is told the truth.",
+                "It noises its guess again, to the new level's own amount: the network is told the "
+                "truth.",
                 "at level 300 the network is told of noise of std {told:.2f}, and {there:.2f} is "
                 "there; where DDPM puts none back {left:.2f} is",
             ),
