@@ -243,6 +243,8 @@ def test_the_mixes_are_mixtures_and_the_exact_ones_keep_to_their_weights():
         assert one["counts"]["the other classes"]["neither"] > 290
         assert 100 <= one["counts"]["the other classes"]["flawless"] < 220
     assert sum(one["counts"]["network"]["both"] for one in TABLE["mixes"]) == 2
+    doubting = [one["counts"]["network"]["flawless"] < 0.8 * 400 for one in TABLE["mixes"]]
+    assert sum(doubting) == 4  # in four of the five fewer than 89 percent
 
 
 def test_a_table_of_guidance_reads_as_text():
