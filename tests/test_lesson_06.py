@@ -14,7 +14,7 @@ from diffutils.sprites.judge import Share
 from diffutils.stage import controlling
 from diffutils.stage.checks import choices, needs
 from diffutils.stage.checks.engine import observe_once
-from diffutils.stage.checks.guided import LAW_VARIANCE, law_variance
+from diffutils.stage.checks.guided import LAW_VARIANCE, SOME_LEVELS, law_variance, some_levels
 from diffutils.train import parse
 from diffutils.votes import PaletteUnet
 from diffutils.weights import pretrained_path, weights_metadata
@@ -218,6 +218,13 @@ def test_what_the_lesson_says_of_the_price_is_so():
     assert all(0.03 < one < 0.07 for one in lost)
     assert all(96 < row["parts"][0] < 102 for row in big.values())
     assert all(big[s]["variety"][0] >= big[1.0]["variety"][0] for s in (2.0, 4.0, 8.0))
+    (pair, rest), (pair_3, rest_3) = (
+        controlling.taken_for(TABLE["guidance"]["small"], scale) for scale in (1.0, 3.0))
+    assert (pair, pair_3) == (93, 90) and pair + rest == 500 - small[1.0]["class"][0]
+    assert rest_3 < 0.36 * rest  # to a third
+    side = [sum(one[4] for one in TABLE["dropout"][name]["without"]["read"])
+            for name in ("small-undropped", "small")]  # fmt: skip
+    assert side == [17, 53]
     better = small[3.0]["right"][0] - small[1.0]["right"][0]
     assert 0.01 < better < 0.02
 
@@ -235,6 +242,8 @@ def test_the_mixes_are_mixtures_and_the_exact_ones_keep_to_their_weights():
         assert one["counts"]["the other classes"]["neither"] > 290
         assert 100 <= one["counts"]["the other classes"]["flawless"] < 220
     assert sum(one["counts"]["network"]["both"] for one in TABLE["mixes"]) == 2
+    doubting = [one["counts"]["network"]["flawless"] < 0.8 * 400 for one in TABLE["mixes"]]
+    assert sum(doubting) == 4  # in four of the five fewer than 89 percent
 
 
 def test_a_table_of_guidance_reads_as_text():
@@ -289,14 +298,20 @@ def test_the_lowest_scale_that_does_it_is_right_and_blanks_are_not_done():
 # --- deeper: the law of two bell curves ----------------------------------------------------------
 
 
-@pytest.mark.parametrize("mistake", LAW_VARIANCE.mistakes, ids=lambda one: one.name)
-def test_each_known_mistake_of_the_variance_is_named(mistake):
-    assert law_variance(mistake.function).mistake == mistake.name
+DEEPER = {law_variance: LAW_VARIANCE, some_levels: SOME_LEVELS}
 
 
-def test_no_two_mistakes_of_the_variance_look_alike():
-    assert len(LAW_VARIANCE.mistakes) >= 15
-    seen = [observe_once(LAW_VARIANCE.observe, m.function) for m in LAW_VARIANCE.mistakes]
+@pytest.mark.parametrize(("check", "mistake"), [(c, m) for c, e in DEEPER.items()
+                                                for m in e.mistakes])  # fmt: skip
+def test_each_known_mistake_of_the_deeper_exercises_is_named(check, mistake):
+    assert check(mistake.function).mistake == mistake.name
+    assert check(DEEPER[check].right).passed
+
+
+@pytest.mark.parametrize("exercise", DEEPER.values(), ids=lambda one: one.name)
+def test_no_two_mistakes_of_the_deeper_exercises_look_alike(exercise):
+    assert len(exercise.mistakes) >= 15
+    seen = [observe_once(exercise.observe, m.function) for m in exercise.mistakes]
     for k, one in enumerate(seen):
         for other in seen[:k]:
             assert any(not torch.allclose(one[label], other[label], atol=1e-4, equal_nan=True)
@@ -312,12 +327,27 @@ UNSEEN = [
 ]  # fmt: skip
 
 
-def test_wrong_variances_that_nobody_has_listed_are_named():
-    results = [law_variance(eval(f"lambda v, s: {body}", {"torch": torch})) for body in UNSEEN]
+UNSEEN_SCALES = [
+    "scale if i > 400 else 1", "scale * (low < i <= high) + 1", "1 + scale * (low < i <= high)",
+    "0", "low", "i", "scale if high < i <= low else 1", "2 * scale if low < i <= high else 1",
+    "1 / scale if low < i <= high else 1", "scale if low < i <= high else scale - 1",
+    "i / 500 * scale", "scale if low < i / 500 <= high else 1", "scale ** (low < i < high + 1) - 1",
+    "scale if i in (low, high) else 1", "max(1, scale * (i - low) / (high - low))",
+    "scale if low <= i else 1", "scale if i < high else 1", "1 if low < i <= high else 0",
+    "scale if low + 1 < i <= high else 1", "scale if low < i <= high + 1 else 1",
+    "-scale if low < i <= high else 1", "scale if low < i <= high else 2",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("check", "given", "bodies"), [
+    (law_variance, "v, s", UNSEEN), (some_levels, "i, low, high, scale", UNSEEN_SCALES),
+])  # fmt: skip
+def test_wrong_answers_that_nobody_has_listed_are_named(check, given, bodies):
+    results = [check(eval(f"lambda {given}: {body}", {"torch": torch})) for body in bodies]
     assert not any(result.passed for result in results)
-    unnamed = [body for body, result in zip(UNSEEN, results, strict=True)
+    unnamed = [body for body, result in zip(bodies, results, strict=True)
                if result.mistake in ("unknown", "not-done")]  # fmt: skip
-    assert len(unnamed) <= 0.2 * len(UNSEEN), unnamed
+    assert len(unnamed) <= 0.2 * len(bodies), unnamed
 
 
 def test_the_right_variance_is_that_of_the_product_on_a_grid():

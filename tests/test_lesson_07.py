@@ -4,10 +4,10 @@ import json
 import math
 from pathlib import Path
 
-
 import numpy as np
 import pytest
 import torch
+from cells import shown
 from scipy.stats import chi2_contingency
 from torch.testing import assert_close
 

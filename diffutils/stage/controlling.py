@@ -78,6 +78,7 @@ def describe(samples, contexts):
     """One row of the table; contexts (n, 5) one-hot, what each sample was asked for.
 
     parts   different ones in the samples read as asked, in percent of as many training sprites'
+    read    for each class asked for, how many were read as each: 5 lists of 5 counts
     """
     verdict, asked = judge(samples.clamp(-1, 1)), contexts.argmax(1)
     as_asked = verdict.class_ == asked.numpy()
@@ -87,6 +88,7 @@ def describe(samples, contexts):
     seen = different_parts(verdict.factors[as_asked])
     return {
         **{name: [share.count, share.total] for name, share in shares.items()},
+        "read": [np.bincount(verdict.class_[asked == k], minlength=5).tolist() for k in range(5)],
         "right": rounded(mean_and_error(verdict.correct)),
         "parts": rounded((100 * seen / mean, 100 * std / mean)),
         "variety": rounded(mean_and_error(apart)),
@@ -142,6 +144,18 @@ def guidance_table(rows):
         lines.append(f"{row['scale']:<7g}{said[0]:<20}{said[1]:<20}{100 * right:<8.1f}{parts:<7.0f}"
                      f"{variety:<9.2f}{100 * beyond:.2f}{steps}")
     return "\n".join(lines)
+
+
+def taken_for(rows, scale, one="hero", other="side-facing"):
+    """(how many of 25 steps at this scale were one of these two for the other, how many otherwise).
+
+    Of all samples that were not read as asked.
+    """
+    wanted = {"scale": scale, "steps": 25}
+    read = next(np.array(row["read"]) for row in rows if wanted.items() <= row.items())
+    k, n = CLASSES.index(one), CLASSES.index(other)
+    pair = read[k, n] + read[n, k]
+    return int(pair), int(read.sum() - read.trace() - pair)
 
 
 # --- mixes on trial ------------------------------------------------------------------------------

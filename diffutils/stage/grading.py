@@ -127,7 +127,8 @@ def key(source):
     """What tells an exercise: the check's name, the question's and what else the check is told."""
     call = check_call(source)
     told = [*call.args[:-1], *(keyword.value for keyword in call.keywords)]
-    return ast.unparse(call.func), *[a.value for a in told if isinstance(a, ast.Constant) and a.value]
+    said = [part.value for part in told if isinstance(part, ast.Constant)]
+    return ast.unparse(call.func), *filter(None, said)
 
 
 def check_call(source):
