@@ -161,7 +161,7 @@ def check_two_sets(where, samples, x0):
         if len(x) < 2:
             raise ValueError(f"{where}: {name} holds {len(x)}; expected 2 or more")
     check_alike(where, samples, x0)
-    return samples.flatten(1).double(), x0.flatten(1).double()
+    return samples.detach().flatten(1).double(), x0.detach().flatten(1).double()
 
 
 def check_alike(where, samples, x0):

@@ -189,6 +189,7 @@ def two_windows(deck_of, watched):
 
 def test_notes_are_in_the_presenters_window_alone(watched, tmp_path, photograph):
     notebook = nbformat.read(find_lessons()["05"], as_version=4)
+    notebook.cells = [c for c in notebook.cells if "notes" not in c.metadata.get("tags", [])]
     begins = [k for k, cell in enumerate(notebook.cells) if "lesson" in cell.metadata]
     for number, k in reversed(list(enumerate(begins))):
         note = (f"**Say.** This is note {number}, in two sentences. It ends here.\n\n"
@@ -282,7 +283,7 @@ def test_the_clock_tells_how_late_it_is_and_what_to_skip(two_windows):
     desk.evaluate(late)
     desk.wait_for_function("() => document.getElementById('pace').textContent.includes('behind')")
     told = re.fullmatch(r"(\d) minutes behind; skip to section (\d)", desk.inner_text("#pace"))
-    assert told and 6 <= int(told[1]) <= 7 and told[2] == "5"
+    assert told and 6 <= int(told[1]) <= 7 and told[2] == ("4" if told[1] == "6" else "5")
     assert re.match(r"11:\d\d of 45", desk.inner_text("#elapsed"))
     assert desk.inner_text("#cut").startswith("Next cut: section 3, Why so little")
     desk.locator("#map li").nth(5).click()
