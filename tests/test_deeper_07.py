@@ -10,6 +10,13 @@ import math
 import numpy as np
 import pytest
 import torch
+from banks import (
+    assert_a_stub_is_not_done,
+    assert_all_differ,
+    assert_four_of_five_are_named,
+    assert_named,
+    written,
+)
 from cells import functions_of
 from torch.testing import assert_close
 
@@ -17,28 +24,17 @@ from diffutils import IdealDenoiser, denoise_ddim, linear_schedule, sample_ddim
 from diffutils.pixels import to_float
 from diffutils.sprites import forge_sprites
 from diffutils.stage import checks
-from diffutils.stage.checks import choices, dice, engine
+from diffutils.stage.checks import choices, dice
 
 SCHEDULE = linear_schedule()
 EXERCISES = {dice.fresh_std: dice.FRESH_STD, dice.karras_sigmas: dice.KARRAS}
 BANK = [(check, mistake) for check, e in EXERCISES.items() for mistake in e.mistakes]
 SIGNATURES = {dice.fresh_std: "i, j, eta, *, schedule", dice.karras_sigmas: "n, first, last, rho"}
-UNNAMED = {"unknown", "not-done"}
 name_of = {check: check.__name__ for check in EXERCISES}.get
 
 
 def build(check, body):
-    """A student's function from its body, or from what it returns."""
-    lines = body.strip("\n").splitlines()
-    if len(lines) == 1 and "return" not in body:
-        lines = [f"    return {body.strip()}"]
-    start = ""
-    if "schedule" in SIGNATURES[check]:
-        start = "    ab, a, b, T = schedule.alpha_bar, schedule.alpha, schedule.beta, schedule.timesteps\n"
-    text = f"def student({SIGNATURES[check]}):\n{start}" + "\n".join(lines) + "\n"
-    space = {"torch": torch, "math": math, "np": np}
-    exec(compile(text, "student", "exec"), space)
-    return space["student"]
+    return written(SIGNATURES[check], body, math=math, np=np)
 
 
 SPACE = "torch.linspace({a}, {b}, n, dtype=torch.float64)"
@@ -105,37 +101,23 @@ def test_a_right_answer_in_whatever_way_is_right(check, body, capsys):
 
 @pytest.mark.parametrize(("check", "mistake"), BANK, ids=lambda part: getattr(part, "name", ""))
 def test_each_mistake_is_named_with_finite_numbers(check, mistake):
-    result = check(mistake.function)
-    assert result.mistake == mistake.name and not result.passed
-    assert "nan" not in result.message and "{" not in result.message
-    assert any(letter.isdigit() for letter in result.message)
+    assert_named(check, mistake)
 
 
 @pytest.mark.parametrize("check", EXERCISES, ids=name_of)
 def test_no_two_mistakes_look_alike(check):
-    exercise = EXERCISES[check]
-    assert len(exercise.mistakes) >= 15
-    seen = [engine.run(exercise.observe, m.function) for m in exercise.mistakes]
-    for k, one in enumerate(seen):
-        assert not any(engine.same(exercise, one, other) for other in seen[:k])
+    assert len(EXERCISES[check].mistakes) >= 15
+    assert_all_differ(EXERCISES[check])
 
 
 @pytest.mark.parametrize("check", EXERCISES, ids=name_of)
 def test_a_stub_is_not_done(check):
-    assert check(lambda *a, **k: ...).mistake == "not-done"
-    assert check(lambda *a, **k: None).mistake == "not-done"
+    assert_a_stub_is_not_done(check)
 
 
 @pytest.mark.parametrize("check", EXERCISES, ids=name_of)
 def test_four_of_five_wrong_answers_are_named_and_none_is_right(check):
-    assert len(set(WRONG[check])) >= 20
-    results = {body: check(build(check, body)) for body in WRONG[check]}
-    for body, result in results.items():
-        assert not result.passed, body
-        assert "{" not in result.message and "is nan" not in result.message
-        assert "of nan" not in result.message
-    missed = [body for body, result in results.items() if result.mistake in UNNAMED]
-    assert len(missed) <= 0.2 * len(results), missed
+    assert_four_of_five_are_named(check, {body: build(check, body) for body in WRONG[check]})
 
 
 @pytest.mark.parametrize(("i", "j"), [(500, 480), (300, 250), (40, 0), (2, 1)])

@@ -9,11 +9,18 @@ import math
 
 import pytest
 import torch
+from banks import (
+    assert_a_stub_is_not_done,
+    assert_all_differ,
+    assert_four_of_five_are_named,
+    assert_named,
+    written,
+)
 
 import diffutils
 from diffutils import denoise_add_noise, linear_schedule, perturb_input, predict_x0
 from diffutils.stage import checks
-from diffutils.stage.checks import choices, descent, engine
+from diffutils.stage.checks import choices, descent
 
 EXERCISES = {
     descent.unknown_std: descent.UNKNOWN_STD,
@@ -31,19 +38,8 @@ SIGNATURES = {
 
 
 def build(check, body):
-    """A student's function from its body, or from what it returns; ab, a, b, T are the tables."""
-    lines = body.strip("\n").splitlines()
-    if len(lines) == 1 and "return" not in body:
-        lines = [f"    return {body.strip()}"]
-    tables = ""
-    if "schedule" in SIGNATURES[check]:
-        tables = ("    ab, a, b, T = schedule.alpha_bar, schedule.alpha, schedule.beta, "
-                  "schedule.timesteps\n")  # fmt: skip
-    text = f"def student({SIGNATURES[check]}):\n{tables}" + "\n".join(lines) + "\n"
-    space = {"torch": torch, "math": math, "diffutils": diffutils, "predict_x0": predict_x0,
-             "perturb_input": perturb_input, "denoise_add_noise": denoise_add_noise}  # fmt: skip
-    exec(compile(text, "student", "exec"), space)
-    return space["student"]
+    return written(SIGNATURES[check], body, math=math, diffutils=diffutils, predict_x0=predict_x0,
+                   perturb_input=perturb_input, denoise_add_noise=denoise_add_noise)  # fmt: skip
 
 
 LOOP = """
@@ -146,7 +142,6 @@ WRONG = {
         "0.0", "i / T",
     ],
 }  # fmt: skip
-UNNAMED = {"unknown", "not-done"}
 name_of = {check: check.__name__ for check in EXERCISES}.get
 
 
@@ -158,36 +153,22 @@ def test_a_right_answer_in_whatever_way_is_right(check, body, capsys):
 
 @pytest.mark.parametrize(("check", "mistake"), BANK, ids=lambda part: getattr(part, "name", ""))
 def test_each_mistake_is_named_with_finite_numbers(check, mistake):
-    result = check(mistake.function)
-    assert result.mistake == mistake.name and not result.passed
-    assert "nan" not in result.message and "{" not in result.message
-    assert any(letter.isdigit() for letter in result.message)
+    assert_named(check, mistake)
 
 
 @pytest.mark.parametrize("check", EXERCISES, ids=name_of)
 def test_no_two_mistakes_look_alike(check):
-    exercise = EXERCISES[check]
-    seen = [engine.run(exercise.observe, m.function) for m in exercise.mistakes]
-    for k, one in enumerate(seen):
-        assert not any(engine.same(exercise, one, other) for other in seen[:k])
+    assert_all_differ(EXERCISES[check])
 
 
 @pytest.mark.parametrize("check", EXERCISES, ids=name_of)
 def test_a_stub_is_not_done(check):
-    assert check(lambda *a, **k: ...).mistake == "not-done"
-    assert check(lambda *a, **k: None).mistake == "not-done"
+    assert_a_stub_is_not_done(check)
 
 
 @pytest.mark.parametrize("check", EXERCISES, ids=name_of)
 def test_four_of_five_wrong_answers_are_named_and_none_is_right(check):
-    assert len(set(WRONG[check])) >= 20
-    results = {body: check(build(check, body)) for body in WRONG[check]}
-    for body, result in results.items():
-        assert not result.passed, body
-        assert "{" not in result.message and "is nan" not in result.message
-        assert "of nan" not in result.message
-    missed = [body for body, result in results.items() if result.mistake in UNNAMED]
-    assert len(missed) <= 0.2 * len(results), missed
+    assert_four_of_five_are_named(check, {body: build(check, body) for body in WRONG[check]})
 
 
 def test_the_unknown_part_of_the_last_noise_is_what_throws_leave():

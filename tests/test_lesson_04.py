@@ -7,7 +7,6 @@ import nbformat
 import numpy as np
 import pytest
 import torch
-from cells import shown
 from torch.testing import assert_close
 
 from diffutils import IdealDenoiser, linear_schedule, perturb_input, predict_x0, training
@@ -21,17 +20,6 @@ SCHEDULE = linear_schedule()
 
 
 # --- the lesson ----------------------------------------------------------------------------------
-
-
-def test_the_lesson_keeps_to_its_measure():
-    cells = shown(NOTEBOOKS / "04_training.ipynb")
-    words = sum(len(c.source.split()) for c in cells if c.cell_type == "markdown")
-    lines = [line.strip() for c in cells if c.cell_type == "code" for line in c.source.split("\n")]
-    assert len(cells) <= 60 and words <= 3000
-    assert len([line for line in lines if line and not line.startswith("#")]) <= 220
-    sections = [c.metadata["lesson"] for c in cells if "lesson" in c.metadata]
-    for cut in ("20", "45", "90"):
-        assert sum(s["minutes"] for s in sections if cut in s["in"]) <= int(cut)
 
 
 def test_walking_down_the_valley_is_plain_gradient_descent():

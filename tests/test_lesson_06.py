@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from cells import cell_with, functions_of, shown
+from banks import assert_all_differ, assert_four_of_five_are_named, written
+from cells import cell_with, functions_of
 from torch.testing import assert_close
 
 from diffutils import IdealDenoiser, cosine_schedule, fit, load_pretrained
 from diffutils.sprites.judge import Share
 from diffutils.stage import controlling
 from diffutils.stage.checks import choices, needs
-from diffutils.stage.checks.engine import observe_once
 from diffutils.stage.checks.guided import LAW_VARIANCE, SOME_LEVELS, law_variance, some_levels
 from diffutils.train import parse
 from diffutils.votes import PaletteUnet
@@ -24,17 +24,6 @@ TABLE = controlling.controlling()
 
 
 # --- the lesson ----------------------------------------------------------------------------------
-
-
-def test_the_lesson_keeps_to_its_measure():
-    cells = shown(NOTEBOOKS / "06_controlling.ipynb")
-    words = sum(len(c.source.split()) for c in cells if c.cell_type == "markdown")
-    lines = [line.strip() for c in cells if c.cell_type == "code" for line in c.source.split("\n")]
-    assert len(cells) <= 60 and words <= 3000
-    assert len([line for line in lines if line and not line.startswith("#")]) <= 220
-    sections = [c.metadata["lesson"] for c in cells if "lesson" in c.metadata]
-    for cut in ("20", "45", "90"):
-        assert sum(s["minutes"] for s in sections if cut in s["in"]) <= int(cut)
 
 
 def test_the_four_reasons_are_answered_by_what_was_measured():
@@ -311,11 +300,7 @@ def test_each_known_mistake_of_the_deeper_exercises_is_named(check, mistake):
 @pytest.mark.parametrize("exercise", DEEPER.values(), ids=lambda one: one.name)
 def test_no_two_mistakes_of_the_deeper_exercises_look_alike(exercise):
     assert len(exercise.mistakes) >= 15
-    seen = [observe_once(exercise.observe, m.function) for m in exercise.mistakes]
-    for k, one in enumerate(seen):
-        for other in seen[:k]:
-            assert any(not torch.allclose(one[label], other[label], atol=1e-4, equal_nan=True)
-                       for label in one)  # fmt: skip
+    assert_all_differ(exercise)
 
 
 UNSEEN = [
@@ -343,11 +328,7 @@ UNSEEN_SCALES = [
     (law_variance, "v, s", UNSEEN), (some_levels, "i, low, high, scale", UNSEEN_SCALES),
 ])  # fmt: skip
 def test_wrong_answers_that_nobody_has_listed_are_named(check, given, bodies):
-    results = [check(eval(f"lambda {given}: {body}", {"torch": torch})) for body in bodies]
-    assert not any(result.passed for result in results)
-    unnamed = [body for body, result in zip(bodies, results, strict=True)
-               if result.mistake in ("unknown", "not-done")]  # fmt: skip
-    assert len(unnamed) <= 0.2 * len(bodies), unnamed
+    assert_four_of_five_are_named(check, {body: written(given, body) for body in bodies})
 
 
 def test_the_right_variance_is_that_of_the_product_on_a_grid():

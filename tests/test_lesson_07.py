@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from cells import shown
 from scipy.stats import chi2_contingency
 from torch.testing import assert_close
 
@@ -25,17 +24,6 @@ ROWS = frontier.frontier()["rows"]
 
 
 # --- the lesson ----------------------------------------------------------------------------------
-
-
-def test_the_lesson_keeps_to_its_measure():
-    cells = shown(NOTEBOOKS / "07_fast_sampling.ipynb")
-    words = sum(len(c.source.split()) for c in cells if c.cell_type == "markdown")
-    lines = [line.strip() for c in cells if c.cell_type == "code" for line in c.source.split("\n")]
-    assert len(cells) <= 60 and words <= 3000
-    assert len([line for line in lines if line and not line.startswith("#")]) <= 220
-    sections = [c.metadata["lesson"] for c in cells if "lesson" in c.metadata]
-    for cut in ("20", "45", "90"):
-        assert sum(s["minutes"] for s in sections if cut in s["in"]) <= int(cut)
 
 
 def test_the_four_reasons_for_no_dice_are_answered_by_what_was_measured():

@@ -66,6 +66,14 @@ def cut_of(path, cut):
     return cells, minutes
 
 
+@every_lesson
+def test_a_lesson_keeps_to_its_measure(path):
+    cells = shown(path)
+    words = sum(len(cell.source.split()) for cell in cells if cell.cell_type == "markdown")
+    lines = sum(len(code_lines(cell)) for cell in cells if cell.cell_type == "code")
+    assert len(cells) <= 60 and words <= 3000 and lines <= 220
+
+
 @pytest.mark.parametrize("cut", ["20", "45", "90"])
 @every_lesson
 def test_a_cut_fits_its_time_and_uses_no_name_that_it_left_out(path, cut):

@@ -7,10 +7,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from banks import assert_all_differ
 
 from diffutils import PaletteUnet, fit, linear_schedule
 from diffutils.stage import checks
-from diffutils.stage.checks import engine, rates
+from diffutils.stage.checks import rates
 
 BANK = rates.RATE_PLAN.mistakes
 HALF = "(1 + math.cos(math.pi * step / steps)) / 2"
@@ -64,10 +65,7 @@ def test_each_known_mistake_is_named_with_its_numbers(mistake):
 
 
 def test_no_two_mistakes_look_alike():
-    seen = [engine.run(rates.RATE_PLAN.observe, m.function) for m in BANK]
-    seen.append(engine.run(rates.RATE_PLAN.observe, rates.right_rate))
-    for k, one in enumerate(seen):
-        assert not any(engine.same(rates.RATE_PLAN, one, other) for other in seen[:k])
+    assert_all_differ(rates.RATE_PLAN)
 
 
 def test_of_twenty_wrong_plans_four_of_five_are_named():
