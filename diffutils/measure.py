@@ -1,7 +1,8 @@
 """What samples and networks are like, in numbers: each function gives one number a sprite.
 
-Give the numbers to `mean_and_error` for a mean with its standard error. Images are (B, C, H, W)
-floats in [-1, 1]. Whether a sprite is a legal one is the judge's business, not this module's.
+Give the numbers to `mean_and_error` for a mean with its standard error; `variety`, whose numbers
+depend on each other, has a function of its own for that. Images are (B, C, H, W) floats in [-1, 1].
+Whether a sprite is a legal one is the judge's business, not this module's.
 """
 
 import torch
@@ -71,6 +72,17 @@ def variety(samples):
     points = samples.flatten(1).float()
     apart = torch.cdist(points, points) / points.shape[1] ** 0.5  # (B, B)
     return apart.sum(1) / (len(samples) - 1)
+
+
+def variety_and_error(samples):
+    """The mean of `variety`, and its standard error, as floats.
+
+    It is a mean over pairs, and each pair has two ends: the error is twice what `mean_and_error`
+    would make of the numbers (Hoeffding, "A class of statistics with asymptotically normal
+    distribution", 1948, section 5).
+    """
+    mean, error = mean_and_error(variety(samples))
+    return mean, 2 * error
 
 
 def sharpness(samples):

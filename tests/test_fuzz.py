@@ -331,6 +331,7 @@ CALLS = [
          shape(lambda a: (len(a["levels"]),)), 300),
     Call(measure.distance_to_average, {"samples": X, "x0": X[:2]}, batch("samples"), 200),
     Call(measure.variety, {"samples": X}, batch("samples")),
+    Call(measure.variety_and_error, {"samples": X}, of_kind(tuple)),
     Call(measure.sharpness, {"samples": X}, batch("samples")),
     Call(measure.frechet_distance, {"samples": X, "x0": X[:2]}, of_kind(float), 200),
     Call(measure.kernel_distance, {"samples": X, "x0": X[:2]}, of_kind(float), 200),

@@ -18,6 +18,7 @@ from diffutils.measure import (
     mean_and_error,
     sharpness,
     variety,
+    variety_and_error,
 )
 
 SCHEDULE = linear_schedule()
@@ -72,6 +73,11 @@ def test_variety_by_hand():
     samples = torch.tensor([0.0, 1.0, 3.0]).reshape(3, 1, 1, 1).expand(3, 3, 4, 4)
     assert_close(variety(samples), torch.tensor([2.0, 1.5, 2.5]), rtol=1e-3, atol=1e-3)
     assert float(variety(samples[:1].expand(5, -1, -1, -1)).max()) == pytest.approx(0, abs=1e-3)
+
+
+def test_the_error_of_variety_counts_both_ends_of_a_pair():
+    samples = torch.tensor([0.0, 1.0, 3.0]).reshape(3, 1, 1, 1).expand(3, 3, 4, 4)
+    assert variety_and_error(samples) == pytest.approx((2.0, 2 * 0.5 / 3**0.5), abs=1e-3)
 
 
 def test_sharpness_by_hand():

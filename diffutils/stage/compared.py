@@ -6,12 +6,10 @@
 
 Distance to the average, variety and sharpness are those of `measure`; colour is how far a pixel
 is from grey. Samples are measured as they are shown, with what lies beyond -1 and 1 cut off.
-Variety is a mean over pairs: its standard error is twice that of single sprites' means (Hoeffding,
-"A class of statistics with asymptotically normal distribution", 1948, section 5).
 """
 
 from diffutils.expect import check_images, check_kind
-from diffutils.measure import distance_to_average, mean_and_error, sharpness, variety
+from diffutils.measure import distance_to_average, mean_and_error, sharpness, variety_and_error
 from diffutils.stage.figures import AVERAGE, NETWORK, OTHER, plot_dots
 
 COLOURS = (NETWORK, AVERAGE, OTHER)  # of the first kind, the second, the third
@@ -31,18 +29,16 @@ def compare(kinds, real):
     check_kind("compare", "kinds", kinds, dict)
     check_images("compare", "real", real)
     measures = {
-        "distance to the average": lambda x: distance_to_average(x, real),
-        "variety": variety,
-        "sharpness": sharpness,
-        "colour": colourfulness,
+        "distance to the average": lambda x: mean_and_error(distance_to_average(x, real)),
+        "variety": variety_and_error,
+        "sharpness": lambda x: mean_and_error(sharpness(x)),
+        "colour": lambda x: mean_and_error(colourfulness(x)),
     }
     table = {}
     for name, measure in measures.items():
-        whole = measure(real).mean().item() / 100
-        found = {kind: mean_and_error(measure(x.clamp(-1, 1))) for kind, x in kinds.items()}
-        ends = 2 if name == "variety" else 1  # each distance has two, and so its mean errs twice
-        table[name] = {kind: (mean / whole, ends * error / whole)
-                       for kind, (mean, error) in found.items()}  # fmt: skip
+        whole = measure(real)[0] / 100
+        found = {kind: measure(x.clamp(-1, 1)) for kind, x in kinds.items()}
+        table[name] = {kind: (mean / whole, error / whole) for kind, (mean, error) in found.items()}
     return table
 
 

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 
 from diffutils.ideal import IdealDenoiser
-from diffutils.measure import mean_and_error, variety
+from diffutils.measure import mean_and_error, variety_and_error
 from diffutils.pixels import to_float
 from diffutils.sampling import sample_ddim, sample_ddpm
 from diffutils.schedule import cosine_schedule, linear_schedule
@@ -82,7 +82,8 @@ def describe(samples, contexts):
     """
     verdict, asked = judge(samples.clamp(-1, 1)), contexts.argmax(1)
     as_asked = verdict.class_ == asked.numpy()
-    apart = torch.cat([variety(samples[asked == k].clamp(-1, 1)) for k in asked.unique()])
+    apart = [variety_and_error(samples[asked == k].clamp(-1, 1)) for k in asked.unique()]
+    varieties, errors = np.array(apart).T
     shares = {"class": class_agreement(verdict, contexts), "flawless": flawless(verdict)}
     mean, std = training_parts(max(5, int(as_asked.sum())))
     seen = different_parts(verdict.factors[as_asked])
@@ -91,7 +92,7 @@ def describe(samples, contexts):
         "read": [np.bincount(verdict.class_[asked == k], minlength=5).tolist() for k in range(5)],
         "right": rounded(mean_and_error(verdict.correct)),
         "parts": rounded((100 * seen / mean, 100 * std / mean)),
-        "variety": rounded(mean_and_error(apart)),
+        "variety": rounded((varieties.mean(), np.sqrt((errors**2).sum()) / len(errors))),
         "beyond": rounded(mean_and_error((samples.abs() > 1 + GREY).double().mean((1, 2, 3)))),
     }
 

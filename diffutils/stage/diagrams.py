@@ -26,7 +26,7 @@ from PIL.PngImagePlugin import PngInfo
 from diffutils.descent import guess_noise
 from diffutils.expect import check_list
 from diffutils.ideal import IdealDenoiser
-from diffutils.measure import distance_to_average, mean_and_error, variety
+from diffutils.measure import distance_to_average, mean_and_error, variety_and_error
 from diffutils.noising import perturb_input
 from diffutils.pixels import to_float, to_uint8
 from diffutils.sampling import denoise_add_noise, sample_ddim, sample_ddpm
@@ -269,7 +269,7 @@ def sample_and_noise():
     run, other_run = new_sprites(kind="plain"), new_sprites(inject_noise=False, kind="plain")
     start, kept, bare = run.x[0], run.x[-1], other_run.x[-1]
     far = [mean_and_error(distance_to_average(x, world())) for x in (kept, bare)]
-    apart = [mean_and_error(variety(x)) for x in (kept, bare)]
+    apart = [variety_and_error(x) for x in (kept, bare)]
     for (with_noise, error), (without, other) in (far, apart):
         if with_noise - without < 3 * (error**2 + other**2) ** 0.5:
             raise RuntimeError("sample_and_noise: these samples do not show what the picture says")

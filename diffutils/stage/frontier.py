@@ -63,13 +63,20 @@ AGAIN = (REFERENCE, (DDPM, 25), (HALF, 25), (ETA_1, 25), (DDIM, 100), (DPM, 10))
 SAMPLES, MORE, BATCH, TRAINING, ROUNDS, SEED = 500, 1000, 100, 4000, 3, 2026
 
 
-def draw(sampler, steps, n, *, nn_model, schedule, seed, device=None):
-    """n samples and their trajectory by steps of a sampler that SAMPLERS names, even in level."""
+def draw(sampler, steps, n, *, nn_model, schedule, seed, dice=None, device=None):
+    """n samples and their trajectory by steps of a sampler that SAMPLERS names, even in level.
+
+    seed   of the start and, where no `dice` are given, of the fresh noise too
+    dice   another seed for the fresh noise: the same start on another way
+    """
     check_choice("draw", "sampler", sampler, SAMPLERS)
     levels = even_levels("draw", steps, schedule.timesteps)
-    generator = torch.Generator().manual_seed(seed)
-    return SAMPLERS[sampler](n, device, levels=levels, nn_model=nn_model, schedule=schedule,
-                             generator=generator, progress=False)  # fmt: skip
+    generator, start = torch.Generator().manual_seed(seed), None
+    if dice is not None:
+        start = torch.randn(n, 3, 16, 16, generator=generator)
+        generator.manual_seed(dice)
+    return SAMPLERS[sampler](n, device, levels=levels, start=start, nn_model=nn_model,
+                             schedule=schedule, generator=generator, progress=False)  # fmt: skip
 
 
 def settings():

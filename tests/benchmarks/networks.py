@@ -25,7 +25,7 @@ import torch
 from safetensors.torch import load_file
 
 from diffutils import NoiseSchedule, load_pretrained, load_weights, perturb_input, sample_ddpm
-from diffutils.measure import distance_to_average, mean_and_error, sharpness, variety
+from diffutils.measure import distance_to_average, mean_and_error, sharpness, variety_and_error
 from diffutils.pixels import to_float
 from diffutils.sprites import forge_sprites, judge
 from diffutils.sprites.judge import TOLERANCE
@@ -189,8 +189,9 @@ def colours_used(samples):
 def seen_in(samples, average):
     """What the eye sees and what the judge says, a text with its standard error each."""
     samples, verdict = samples.clamp(-1, 1), judge(samples.clamp(-1, 1))
-    numbers = (distance_to_average(samples, average), variety(samples), sharpness(samples))
-    cells = ["{:.3f} ± {:.3f}".format(*mean_and_error(n)) for n in numbers]
+    numbers = (mean_and_error(distance_to_average(samples, average)), variety_and_error(samples),
+               mean_and_error(sharpness(samples)))
+    cells = ["{:.3f} ± {:.3f}".format(*pair) for pair in numbers]
     cells += ["{:.1f} ± {:.1f}".format(*mean_and_error(colours_used(samples)))]
     for share in (verdict.correct, verdict.flawless):
         mean, error = mean_and_error(torch.from_numpy(100.0 * share))

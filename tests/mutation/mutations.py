@@ -530,6 +530,12 @@ SLIPS = [
         "nats_of(of_shape)",
     ),
     Mutation(
+        "a mean over pairs with the error of single sprites",
+        "diffutils/measure.py",
+        "return mean, 2 * error",
+        "return mean, error",
+    ),
+    Mutation(
         "a floor whose two sets overlap",
         "diffutils/measure.py",
         "x0[order[:n]], x0[order[n:]]",
