@@ -51,7 +51,7 @@ def plot_errors(counts, errors, *, title, fit=True, colours=SHOWN, dashed=()):
 
 
 def plot_frontier(column):
-    """Flawless samples with their intervals against "calls" or "seconds"."""
+    """Flawless samples with their intervals against "calls" or "seconds", above 40 percent."""
     check_choice("plot_frontier", "column", column, AXES)
     curves, bars = {}, {}
     for name in SHOWN:
@@ -62,7 +62,7 @@ def plot_frontier(column):
         bars[name] = [100 * one.low for one in shares], [100 * one.high for one in shares]
     return plot_lines(
         curves, bars=bars, colours=SHOWN, x_log=True, x_label=AXES[column], y_label="flawless, %",
-        y_limits=(0, 100), title=f"Quality against {column}",
+        y_limits=(40, 100), title=f"Quality against {column}, above 40 %",
     )  # fmt: skip
 
 
