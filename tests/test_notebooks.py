@@ -25,6 +25,7 @@ from nbconvert.exporters import ScriptExporter
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from diffutils.stage.order import names_of
+from diffutils.stage.sections import CUTS, read_notebook
 
 LESSONS = sorted(NOTEBOOKS.glob("*.ipynb"))
 every_notebook = pytest.mark.parametrize("path", find_notebooks(), ids=lambda path: path.stem)
@@ -55,17 +56,6 @@ def test_outputs_belong_to_the_cells(path):
     assert complaint(path) is None
 
 
-def cut_of(path, cut):
-    """(the cells of the sections that are in a cut, their minutes together)."""
-    cells, minutes, is_in = [], 0, True
-    for cell in read(path).cells:
-        if section := cell.metadata.get("lesson"):
-            is_in = cut in section["in"]
-            minutes += section["minutes"] * is_in
-        cells += [cell] * is_in
-    return cells, minutes
-
-
 @every_lesson
 def test_a_lesson_keeps_to_its_measure(path):
     cells = shown(path)
@@ -74,14 +64,14 @@ def test_a_lesson_keeps_to_its_measure(path):
     assert len(cells) <= 60 and words <= 3000 and lines <= 220
 
 
-@pytest.mark.parametrize("cut", ["20", "45", "90"])
+@pytest.mark.parametrize("minutes", CUTS)
 @every_lesson
-def test_a_cut_fits_its_time_and_uses_no_name_that_it_left_out(path, cut):
-    cells, minutes = cut_of(path, cut)
-    assert minutes <= int(cut)
+def test_a_cut_fits_its_time_and_uses_no_name_that_it_left_out(path, minutes):
+    sections = read_notebook(path).cut(minutes)
+    assert sum(section.minutes for section in sections) <= minutes
     made = set(dir(builtins))
-    for cell in cells:
-        if cell.cell_type == "code":
+    for cell in (cell for section in sections for cell in section.cells):
+        if cell.kind == "code":
             makes, uses = names_of(cell.source)
             assert not {name for name in uses - made if not name.startswith("__")}, cell.id
             made |= makes

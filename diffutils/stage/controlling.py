@@ -34,6 +34,7 @@ from diffutils.sprites import forge_sprites, judge
 from diffutils.sprites.forge import CLASSES
 from diffutils.sprites.judge import Share, class_agreement, different_parts, flawless
 from diffutils.sprites.mixed import verdicts
+from diffutils.stage import desk
 from diffutils.weights import load_pretrained
 
 TABLE = Path(__file__).with_name("controlling.json")
@@ -354,7 +355,7 @@ def main(arguments=None):
     }
     for part in options.part:
         written[part] = PARTS[part](print)
-        options.output.write_text(json.dumps(written, indent=None) + "\n", encoding="utf-8")
+        desk.write(options.output, (json.dumps(written) + "\n").encode())
     print(f"written: {options.output}")
 
 

@@ -19,7 +19,6 @@ import argparse
 import datetime
 import functools
 import json
-import os
 import platform
 import statistics
 import time
@@ -37,6 +36,7 @@ from diffutils.sampling import sample_ddim, sample_ddpm
 from diffutils.solvers import sample_dpm, sample_heun
 from diffutils.sprites import forge_sprites, judge
 from diffutils.sprites.judge import Share, coverage
+from diffutils.stage import desk
 from diffutils.weights import load_pretrained
 
 TABLE = Path(__file__).with_name("frontier.json")
@@ -175,9 +175,7 @@ def write(path, table):
 
     parts = [f' "{key}": ' + (lines(value) if isinstance(value, list) else json.dumps(value))
              for key, value in table.items()]  # fmt: skip
-    half_written = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    half_written.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
-    half_written.replace(path)
+    desk.write(path, ("{\n" + ",\n".join(parts) + "\n}\n").encode())
 
 
 def rounded(row):

@@ -18,6 +18,7 @@ import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from diffutils.stage import desk
+from diffutils.stage.sections import find_lessons, read_lesson
 
 CONFIG = '''\
 c = get_config()
@@ -26,10 +27,11 @@ c.ClearSolutions.code_stub = {"python": "...  # your answer"}
 c.ExecutePreprocessor.timeout = 120
 '''
 INTRODUCTION = """\
-# {title}: the exercises
+# {title}
 
-Put your answer where the dots are; the cell below it tells you what is wrong, as in the lesson. \
-Each exercise is worth one point. Run all cells once more before you hand in."""
+The exercises of this lesson. Put your answer where the dots are; the cell below it tells you what \
+is wrong, as in the lesson. Each exercise is worth one point. Run all cells once more before you \
+hand in."""
 
 
 @dataclass(frozen=True)
@@ -61,16 +63,15 @@ def lay_out(folder):
 
 def lessons():
     """The names of the lessons: "01_intuition", ..."""
-    return [name.removesuffix(".ipynb") for name in desk.edition() if "/" not in name]
+    return [path.stem for path in find_lessons().values()]
 
 
 def assignment(lesson):
     """The instructor's version of a lesson's exercises, a notebook."""
     told, solved = (nbformat.read(desk.edition()[f"{folder}{lesson}.ipynb"], as_version=4).cells
                     for folder in ("", "solutions/"))
-    number, _, name = lesson.partition("_")
-    title = f"{number} · {name.replace('_', ' ').capitalize()}"
-    cells = [new_markdown_cell(INTRODUCTION.format(title=title), id="introduction")]
+    title = INTRODUCTION.format(title=read_lesson(lesson).title)
+    cells = [new_markdown_cell(title, id="introduction")]
     cells += [new_code_cell(imports(solved), id="imports")]
     for k, exercise in enumerate(exercises(told, solved), 1):
         cells += [new_markdown_cell(exercise.text, id=f"text-{k}"),
