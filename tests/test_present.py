@@ -449,3 +449,26 @@ def test_a_handout_is_written_by_the_command(tmp_path, capsys, monkeypatch, smal
     assert "05_sampling_handout.html: two pages" in capsys.readouterr().out
     assert (tmp_path / "05_sampling_handout.html").is_file()
     assert "has no section 'What to remember'" in refused(capsys, small, "--handout")
+
+
+@every_cut
+def test_notes_name_slides_by_the_numbers_on_them(number, minutes):
+    page = page_of(number, minutes)
+    plan = json.loads(re.search(r'id="plan">(.*?)</script>', page, re.S)[1])
+    count = len(plan["slides"])
+    told = "".join(slide["notes"] for slide in plan["slides"])
+    assert told and not re.search(r"cell-[0-9]", told)
+    assert all(2 <= int(k) <= count for k in re.findall(r"\bslide ([0-9]+)", told))
+
+
+def test_a_note_says_the_slide_of_a_cell_or_where_it_is_in_the_notebook():
+    lesson = read_lesson("05")
+    made, kept = slides.make_slides(lesson, 20), lesson.cut(20)
+    left_out = next(section for section in lesson.sections if section not in kept)
+    inside, outside = made[5].cell, left_out.cells[0].id
+    first = [slide.cell for slide in made].index(inside)
+    made[0].notes = "".join(f"<code class=short>{cell}</code>. "
+                            for cell in (inside, outside, "cell-777"))
+    deck.say_slides(made, lesson)
+    assert made[0].notes == (f"slide {first + 2}. the notebook, in &quot;{left_out.title}&quot;. "
+                             "<code class=short>cell-777</code>. ")

@@ -20,6 +20,8 @@ from diffutils.stage.slides import make_slides
 HERE = Path(__file__).parent
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 MARK = '<meta name="generator" content="diffutils.present">'
+FIRST = 2  # the number of the first slide after that of the check
+CELL = re.compile(r"<code[^>]*>(cell-[0-9]+)</code>")
 KEYS = {
     "right, left": "next slide, one back",
     "w": "the presenter's window",
@@ -38,6 +40,7 @@ CHECK = f"""<div class=corners></div><p class=lead>Before the class</p>
 def make_deck(lesson, minutes):
     """The HTML of a lesson's cut, a str."""
     slides = make_slides(lesson, minutes)
+    say_slides(slides, lesson)
     sections = lesson.cut(minutes)
     body = [slide_html(-1, "check", CHECK, "", "")]
     for slide in slides:
@@ -66,6 +69,15 @@ def make_deck(lesson, minutes):
         name, after = piece.split("}}", 1)
         head += parts[name] + after
     return head
+
+
+def say_slides(slides, lesson):
+    """In the notes, a cell's name becomes the number of its slide, or the title of its section."""
+    places = {cell.id: f"the notebook, in &quot;{html.escape(section.title)}&quot;"
+              for section in lesson.sections for cell in section.cells}
+    places |= {slide.cell: f"slide {k}" for k, slide in reversed([*enumerate(slides, FIRST)])}
+    for slide in slides:
+        slide.notes = CELL.sub(lambda found: places.get(found[1], found[0]), slide.notes)
 
 
 def running_head(slide):
