@@ -35,7 +35,7 @@ from diffutils.sampling import sample_ddim, sample_ddpm
 from diffutils.schedule import linear_schedule
 from diffutils.sprites import count_sprites, forge_sprites
 from diffutils.sprites.forge import CLASSES
-from diffutils.training import bound_weights, fit, min_snr_weights
+from diffutils.training import CONTEXT_DROPOUT, bound_weights, fit, min_snr_weights
 from diffutils.weights import KINDS, kind_of, load_weights, save_weights, weights_metadata
 
 PROGRAM = "python -m diffutils.train"
@@ -311,8 +311,8 @@ def parse(arguments):
         help="of the network, a multiple of 8; 48 if not given")
     add("--hidden", type=count(1, 2**12), metavar="N",
         help="numbers in which the network sums up level and context; 256, or of plain 192")
-    add("--context-dropout", type=number(lowest=0, highest=1), default=0.1, metavar="P",
-        help="the share of sprites that are shown without their context, for guidance")
+    add("--context-dropout", type=number(lowest=0, highest=1), metavar="P",
+        default=CONTEXT_DROPOUT, help="the share of sprites that are shown without their context, for guidance")
     add("--steps", type=count(), metavar="N",
         help="train for N steps; a seed then gives the same run")
     add("--seconds", type=number(above=0), metavar="S",
