@@ -312,7 +312,8 @@ def parse(arguments):
     add("--hidden", type=count(1, 2**12), metavar="N",
         help="numbers in which the network sums up level and context; 256, or of plain 192")
     add("--context-dropout", type=number(lowest=0, highest=1), metavar="P",
-        default=CONTEXT_DROPOUT, help="the share of sprites that are shown without their context, for guidance")
+        default=CONTEXT_DROPOUT,
+        help="the share of sprites that are shown without their context, for guidance")
     add("--steps", type=count(), metavar="N",
         help="train for N steps; a seed then gives the same run")
     add("--seconds", type=number(above=0), metavar="S",
