@@ -66,12 +66,17 @@ def distance_to_average(samples, x0):
 
 def variety(samples):
     """How far each sample is from the others, on average: (B,), root mean square a pixel."""
-    check_images("variety", "samples", samples)
+    return mean_distances("variety", samples)
+
+
+def mean_distances(where, samples):
+    """`variety`, asked for by the function `where`."""
+    check_images(where, "samples", samples)
     if len(samples) < 2:
-        raise ValueError(f"variety: samples holds {len(samples)}; expected 2 or more")
+        raise ValueError(f"{where}: samples holds {len(samples)}; expected 2 or more")
     points = samples.flatten(1).float()
-    apart = torch.cdist(points, points) / points.shape[1] ** 0.5  # (B, B)
-    return apart.sum(1) / (len(samples) - 1)
+    distances = torch.cdist(points, points) / points.shape[1] ** 0.5  # (B, B)
+    return distances.sum(1) / (len(samples) - 1)
 
 
 def variety_and_error(samples):
@@ -81,7 +86,7 @@ def variety_and_error(samples):
     would make of the numbers (Hoeffding, "A class of statistics with asymptotically normal
     distribution", 1948, section 5).
     """
-    mean, error = mean_and_error(variety(samples))
+    mean, error = mean_and_error(mean_distances("variety_and_error", samples))
     return mean, 2 * error
 
 

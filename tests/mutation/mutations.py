@@ -508,8 +508,8 @@ SLIPS = [
     Mutation(
         "variety that counts the sample itself",
         "diffutils/measure.py",
-        "return apart.sum(1) / (len(samples) - 1)",
-        "return apart.sum(1) / len(samples)",
+        "return distances.sum(1) / (len(samples) - 1)",
+        "return distances.sum(1) / len(samples)",
     ),
     Mutation(
         "a kernel distance that compares pictures with themselves",
