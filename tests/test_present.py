@@ -10,7 +10,17 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from diffutils import present
-from diffutils.stage import deck, handout, preflight, prose, rehearsal, slides, timetable
+from diffutils.stage import (
+    deck,
+    handout,
+    packing,
+    preflight,
+    prose,
+    rehearsal,
+    showing,
+    slides,
+    timetable,
+)
 from diffutils.stage.rehearsal import Rehearsal
 from diffutils.stage.sections import CUTS, find_lessons, read_lesson
 
@@ -122,7 +132,7 @@ def test_code_is_shown_only_where_a_cell_teaches_and_in_few_large_lines(number, 
         assert bool(shown) == (slide.kind == "code")
         for size, piece in shown:
             assert slide.cell in teach and int(size) >= 20
-            assert 1 <= piece.count("<span class=line") <= slides.CODE_LINES
+            assert 1 <= piece.count("<span class=line") <= showing.CODE_LINES
             assert "checks." not in piece and "[setup]" not in piece
 
 
@@ -192,26 +202,26 @@ def test_the_plan_in_the_deck_holds_sections_notes_and_the_next_shorter_cut(smal
 
 def test_long_prose_is_cut_at_paragraphs_and_a_list_that_fits_is_kept_whole(tmp_path):
     text = "## Title\n\n" + "\n\n".join("many words follow here " * 15 for _ in range(5))
-    groups = slides.packed(prose.blocks(text, tmp_path))
+    groups = packing.packed(prose.blocks(text, tmp_path))
     assert len(groups) >= 4 and [b.kind for b in groups[0]] == ["heading", "paragraph"]
-    assert all(slides.total_lines(group) <= slides.MOST for group in groups)
+    assert all(packing.total_lines(group) <= packing.MOST for group in groups)
     listed = "Three things, and no more than three:\n\n" + "\n".join(
         f"{k}. {'words ' * 25}" for k in (1, 2, 3))
-    (group,) = slides.packed(prose.blocks(listed, tmp_path))
+    (group,) = packing.packed(prose.blocks(listed, tmp_path))
     assert [b.kind for b in group] == ["paragraph", "item", "item", "item"]
     assert 'start="3"' in group[-1].html
 
 
 def test_a_paragraph_longer_than_a_slide_is_cut_between_sentences(tmp_path):
     text = "This is a sentence of some words. " * 60
-    pieces = slides.packed(prose.blocks(text, tmp_path))
-    assert len(pieces) > 1 and all(slides.total_lines(group) <= slides.MOST for group in pieces)
+    pieces = packing.packed(prose.blocks(text, tmp_path))
+    assert len(pieces) > 1 and all(packing.total_lines(group) <= packing.MOST for group in pieces)
     assert all(group[-1].html.endswith(".</p>") for group in pieces)
 
 
 def test_code_is_cut_where_it_hurts_least():
     loop = "def f(n):\n    first = 1\n    for k in range(n):\n" + "        k += 1\n" * 11
-    pieces = slides.code_pieces(loop + "    return first\n\n\nf(1)")
+    pieces = showing.code_pieces(loop + "    return first\n\n\nf(1)")
     assert [piece.split("\n")[0].strip() for piece in pieces] == [
         "def f(n):", "for k in range(n):", "return first"]
     assert pieces[-1] == "    return first\n\nf(1)"
@@ -245,8 +255,8 @@ def test_many_printed_lines_are_cut_into_slides_and_the_answer_comes_last(small)
 
 
 def test_printed_columns_stay_in_columns():
-    assert "said columns" in slides.printed_html(["scale 1:   0.05", "scale 12:  0.10"])
-    assert "columns" not in slides.printed_html(["scale 1: 0.05", "  scale 12: 0.10"])
+    assert "said columns" in showing.printed_html(["scale 1:   0.05", "scale 12:  0.10"])
+    assert "columns" not in showing.printed_html(["scale 1: 0.05", "  scale 12: 0.10"])
 
 
 # --- the command ------------------------------------------------------------------------------

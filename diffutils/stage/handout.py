@@ -10,16 +10,11 @@ import html
 import re
 from pathlib import Path
 
+from diffutils.stage.cues import choices_of, is_live, split_exercise
 from diffutils.stage.deck import MARK
+from diffutils.stage.packing import slide_blocks
 from diffutils.stage.sections import CUTS
-from diffutils.stage.slides import (
-    choices_of,
-    is_live,
-    picture_html,
-    picture_scale,
-    slide_blocks,
-    split_exercise,
-)
+from diffutils.stage.showing import picture_html, picture_scale
 
 PICTURES = 4  # more would be too small to read on paper
 REMEMBER = "What to remember"
