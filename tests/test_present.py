@@ -189,6 +189,28 @@ def test_notes_belong_to_the_cell_above_them_and_go_on_until_the_next(small):
     assert found["exercise"] == "" and found["text"] == "When late. Leave it out."
 
 
+def test_notes_between_a_text_and_its_cell_change_no_slide(small):
+    notebook = nbformat.read(small, as_version=4)
+    for k in range(len(notebook.cells) - 1, 4, -1):
+        if notebook.cells[k - 1].cell_type == "markdown":
+            note = new_markdown_cell("**Say.** Go on.", metadata={"tags": ["notes"]})
+            notebook.cells.insert(k, note)
+    nbformat.write(notebook, small.with_name("10_noted.ipynb"))
+    seen = [(slide.kind, slide.html, slide.seconds) for slide in told(small)]
+    noted = told(small.with_name("10_noted.ipynb"))
+    assert [(slide.kind, slide.html, slide.seconds) for slide in noted] == seen
+
+
+def test_a_live_slide_says_what_to_do_under_its_sections_title(small):
+    notebook = nbformat.read(small, as_version=4)
+    text = new_markdown_cell("## Three\n\nTurn it all the way.", metadata=timing())
+    notebook.cells.insert(10, text)
+    nbformat.write(notebook, small.with_name("10_live.ipynb"))
+    live = next(s for s in told(small.with_name("10_live.ipynb")) if s.kind == "live")
+    assert "Turn it all the way." in live.html and "Three" not in live.html
+    assert live.title == "Three"
+
+
 def test_the_plan_in_the_deck_holds_sections_notes_and_the_next_shorter_cut(small):
     page = deck.make_deck(read_lesson(str(small)), 45)
     plan = json.loads(re.search(r'id="plan">(.*?)</script>', page, re.S)[1])
@@ -201,7 +223,7 @@ def test_the_plan_in_the_deck_holds_sections_notes_and_the_next_shorter_cut(smal
 
 
 def test_long_prose_is_cut_at_paragraphs_and_a_list_that_fits_is_kept_whole(tmp_path):
-    text = "## Title\n\n" + "\n\n".join("many words follow here " * 15 for _ in range(5))
+    text = "## Title\n\n" + "\n\n".join("many words follow here. " * 15 for _ in range(5))
     groups = packing.packed(prose.blocks(text, tmp_path))
     assert len(groups) >= 4 and [b.kind for b in groups[0]] == ["heading", "paragraph"]
     assert all(packing.total_lines(group) <= packing.MOST for group in groups)
@@ -210,6 +232,21 @@ def test_long_prose_is_cut_at_paragraphs_and_a_list_that_fits_is_kept_whole(tmp_
     (group,) = packing.packed(prose.blocks(listed, tmp_path))
     assert [b.kind for b in group] == ["paragraph", "item", "item", "item"]
     assert 'start="3"' in group[-1].html
+
+
+def test_a_sentence_that_ends_in_a_formula_stays_on_its_slide(tmp_path):
+    text = "many words follow here " * 22
+    formula = "\n\n`beta = 1 - a`.\n\n" + "The rest. " * 20
+    groups = packing.packed(prose.blocks(text + "with" + formula, tmp_path))
+    assert [b.text[-1] for b in groups[0]] == ["h", "."]
+    apart = packing.packed(prose.blocks(text + "with." + formula, tmp_path))
+    assert len(apart[0]) == 1
+
+
+def test_what_points_to_other_notebooks_is_no_slide(tmp_path):
+    for text in ("Previous: [05](05.ipynb) · back to the first lesson: [01](01.ipynb)",
+                 "**Going deeper.** [The law](deeper/x.ipynb) works it out. Some levels."):
+        assert packing.slide_blocks(text, tmp_path) == []
 
 
 def test_a_paragraph_longer_than_a_slide_is_cut_between_sentences(tmp_path):
@@ -254,7 +291,19 @@ def test_many_printed_lines_are_cut_into_slides_and_the_answer_comes_last(small)
         line.strip() for line in lines]
 
 
+def test_printed_lines_go_on_where_a_group_or_a_table_begins():
+    table = ["the one", "scale  shares", *(f"{k}      {k}" for k in range(5))]
+    pages = showing.printed_pages([*table, *table], [], [])
+    assert [page[0] for page in pages] == ["the one", "the one"]
+    groups = [line for k in range(6) for line in (f"mix {k}", "  network  1", "  exact  2")]
+    pages = showing.printed_pages(groups, [], [])
+    assert len(pages) > 1 and all(page[0].startswith("mix") for page in pages)
+    assert [line for page in pages for line in page] == groups
+
+
 def test_printed_columns_stay_in_columns():
+    row = "certain classes   DDIM  scale 1: 0.06  scale 2: 0.10  scale 4: 0.16  scale 8: 0.27"
+    assert "font-size:0.6" in showing.printed_html([row + "   more 1"] * 4), "18 px, not wrapped"
     assert "said columns" in showing.printed_html(["scale 1:   0.05", "scale 12:  0.10"])
     assert "columns" not in showing.printed_html(["scale 1: 0.05", "  scale 12: 0.10"])
 

@@ -63,10 +63,13 @@ def leads_in(group, after):
     A short sentence stands above code or a wide picture; a live cell's text says what to do. A
     question stays by itself, since the class is to think before it sees.
     """
-    if after is None or len(group) > 1 or group[0].kind != "paragraph":
+    if after is None or is_silent(after) or group[-1].kind != "paragraph":
         return False
-    if is_live(after):
-        return group[0].lines < 9
+    if is_live(after):  # the section's title runs above it
+        kinds = [block.kind for block in group]
+        return kinds in (["paragraph"], ["heading", "paragraph"]) and group[-1].lines < 9
+    if len(group) > 1:
+        return False
     if "?" in group[0].text or "predict" in after.tags:
         return False
     if "teach" in after.tags:

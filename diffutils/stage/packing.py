@@ -7,7 +7,7 @@ from diffutils.stage.showing import picture_html
 
 FULL, LIST, MOST = 9.5, 12.5, 15.0  # lines that fill a slide of prose, of a list; the most
 SIZES = {8.0: 38, 10.7: 34, 13.0: 30, 16.5: 27, 99.0: 24}  # up to so many lines: letters so large
-DROPPED = re.compile(r"Sources\.|(previous|next): |back to ")
+DROPPED = re.compile(r"Sources\.|Going deeper\.|(previous|next): |back to ", re.IGNORECASE)
 ASIDE = re.compile(r" ?\((?:[^()]|\([^()]*\))*\]\(deeper/[^)]*\)(?:[^()]|\([^()]*\))*\)")
 POINTER = "](deeper/"  # in a clause that points to another notebook
 
@@ -34,6 +34,8 @@ def packed(parts):
         alone = block.kind == "picture" or groups and groups[-1][0].kind == "picture"
         whole = lines + list_lines(pieces[k:]) <= MOST  # a list that fits
         limit = MOST if whole else LIST if block.kind == "item" else FULL
+        if unfinished(groups) and lines + block.lines <= MOST:
+            limit = MOST
         full = lines + block.lines > limit and not only_heading(groups)
         if not groups or alone or full or block.kind == "heading":
             groups.append([])
@@ -59,6 +61,12 @@ def total_lines(group):
 
 def only_heading(groups):
     return bool(groups) and all(block.kind == "heading" for block in groups[-1])
+
+
+def unfinished(groups):
+    """Whether the last sentence goes on in the next block, as before a formula on its own line."""
+    last = groups[-1][-1] if groups else None
+    return last is not None and last.kind == "paragraph" and last.text[-1] not in ".?!:;)\"'"
 
 
 def smaller(block):

@@ -115,7 +115,8 @@ def said_size(lines):
     """How large the letters of printed lines are."""
     largest = {1: 46, 2: 38, 3: 34, 4: 32}.get(len(lines), 28)
     fitting = int(SAID_WIDTH / max(1, *(said_width(line, lines) for line in lines)))
-    return min(largest, fitting if fitting >= 20 else 26 if len(lines) <= 4 else 20)
+    smallest, wrapped = (18, 18) if in_columns(lines) else (20, 26 if len(lines) <= 4 else 20)
+    return min(largest, fitting if fitting >= smallest else wrapped)
 
 
 def said_height(lines):
@@ -127,15 +128,25 @@ def said_height(lines):
 
 def printed_pages(lines, answers, lead):
     """The lines of each slide, as many as fit it; the answers stand below the last ones."""
-    pages, room = [[]], SAID_HEIGHT - (110 if lead else 0)
+    pages, room = [], SAID_HEIGHT - (110 if lead else 0)
     below = 190 * bool(answers) + 60 * max(0, len(answers) - 1)
-    for k, line in enumerate(lines):
-        last = k == len(lines) - 1
-        if pages[-1] and said_height([*pages[-1], line]) > room - below * last:
-            pages.append([])
-            room = SAID_HEIGHT
-        pages[-1].append(line)
-    return pages
+    while len(lines) > 1 and said_height(lines) > room - below:
+        fitting = [k for k in range(1, len(lines)) if said_height(lines[:k]) <= room]
+        cut = good_cut(lines, max(fitting, default=1))
+        pages.append(lines[:cut])
+        lines, room = lines[cut:], SAID_HEIGHT
+    return [*pages, lines]
+
+
+def good_cut(lines, most):
+    """After how many lines to go on to another slide: not below a heading, not inside a group.
+
+    Lines set in belong to the one above them; one without a number is the heading of a table.
+    """
+    for k in range(most, most // 2, -1):
+        if not lines[k].startswith(" ") and re.search(r"\d", lines[k - 1]):
+            return k
+    return most
 
 
 def picture_html(part):

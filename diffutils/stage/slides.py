@@ -70,7 +70,8 @@ class Teller:
             self.place, self.section, self.named = place, section, False
             cells = shown_cells(section.cells, first=place == 0)
             begin = len(self.slides)
-            for cell, after in zip(cells, [*cells[1:], None], strict=True):
+            told = [cell for cell in cells if "notes" not in cell.tags]
+            for cell, after in zip(told, [*told[1:], None], strict=True):
                 self.cell = cell
                 self.tell_cell(cell, after)
             if self.said:  # nothing has explained it
@@ -84,9 +85,8 @@ class Teller:
         self.slides.append(Slide(kind, body, self.place, self.section.title, self.cell.id, **more))
 
     def tell_cell(self, cell, after):
-        if cell.kind == "markdown" and "notes" not in cell.tags:
+        if cell.kind == "markdown":
             self.tell_prose(cell, after)
-            return
         elif cell.kind != "code":
             return
         elif "predict" in cell.tags:
@@ -105,7 +105,7 @@ class Teller:
             parts = parts[:-1]  # it announces what is not shown
         groups = packed(parts)
         if groups and leads_in(groups[-1], after):
-            self.lead = groups.pop()
+            self.lead = [block for block in groups.pop() if block.kind != "heading"]
         for group in groups:
             self.add_group(group)
         if exercise:
