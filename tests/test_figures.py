@@ -284,7 +284,7 @@ def test_names_of_curves_that_end_together_stay_apart():
     assert places[1] == pytest.approx(11) and places[3] == 200
 
 
-def names_at(curves):
+def names_at(curves, **more):
     """{name: (x, y)} of where plot_lines writes the names, in fractions of the axes."""
     seen, annotate = {}, Axes.annotate
 
@@ -294,7 +294,7 @@ def names_at(curves):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Axes, "annotate", note)
-        plot_lines(curves, x_label="level", y_label="std")
+        plot_lines(curves, x_label="level", y_label="std", **more)
     return seen
 
 
@@ -308,6 +308,16 @@ def test_a_curve_whose_end_meets_others_is_named_where_it_runs_by_itself():
     assert 0 < places["low"][1] - curves["low"][1][k] < 0.3
     curves["low"] = x, [0.8 * y for y in curves["low"][1]]
     assert names_at(curves)["low"][0] > 1  # its end is its own
+
+
+def test_no_name_leaves_the_axes_where_its_curve_does():
+    x = list(range(11))
+    curves = {"left": (x, [min(100, 20 * k + 50) for k in x]),
+              "middle": (x, [min(100, 20 * k) for k in x]),
+              "right": (x, [min(100, 19 * k - 70) for k in x])}  # fmt: skip
+    for lowest in (20, 40, 60, 80):
+        for place in names_at(curves, y_limits=(lowest, 125)).values():
+            assert 0.02 < place[1] < 0.98
 
 
 def test_the_twin_of_schedules_says_where_noise_takes_over():

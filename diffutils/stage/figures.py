@@ -870,15 +870,18 @@ def clearing(axes, name, paths, far=45):
     heights = {n: np.interp(x, path[:, 0], path[:, 1]) for n, path in paths.items()}
     own = heights.pop(name)
     apart = np.min([abs(other - own) for other in heights.values()], axis=0)
-    k = int(apart.argmax())
-    if apart[k] < far or not low < own[k] < high:
+    others = np.array(list(heights.values()))
+    over = np.where(others > own, others - own, np.inf).min(axis=0)
+    under = np.where(others < own, own - others, np.inf).min(axis=0)
+    rooms = (np.where(np.isinf(over), 2 * (high - own), over),
+             np.where(np.isinf(under), 2 * (own - low), under))
+    off = 16 + np.minimum(abs(np.gradient(own, x)) * 5 * len(name), 40)  # beside half a name
+    height = np.where(rooms[0] > rooms[1], own + off, own - off)
+    inside = (low < own) & (own < high) & (low + 10 < height) & (height < high - 10)
+    k = int(np.where(inside, apart, 0).argmax())
+    if not inside[k] or apart[k] < far:
         return None
-    off = 16 + min(abs(np.gradient(own, x)[k]) * 5 * len(name), 40)  # beside half a name's width
-    over = [y[k] - own[k] for y in heights.values() if y[k] > own[k]]
-    under = [own[k] - y[k] for y in heights.values() if y[k] < own[k]]
-    rooms = min(over, default=2 * (high - own[k])), min(under, default=2 * (own[k] - low))
-    height = own[k] + (off if rooms[0] > rooms[1] else -off)
-    return (x[k] - left) / (right - left), (height - low) / (high - low)
+    return (x[k] - left) / (right - left), (height[k] - low) / (high - low)
 
 
 def count_in_tens(axis):
