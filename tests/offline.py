@@ -3,42 +3,23 @@
 `conftest.py` calls both functions, so all tests, all lessons and all solutions run under them.
 """
 
-import ipaddress
 import os
-import socket
+import runpy
 import sys
 from pathlib import Path
 
-EVENTS = ("socket.connect", "socket.sendto", "socket.sendmsg")  # (socket, address)
-LOOKUPS = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")  # (host, ...)
+OUTSIDE = Path(__file__).parents[1] / "diffutils" / "stage" / "outside.py"
+host_called = runpy.run_path(str(OUTSIDE))["host_called"]  # a kernel has not imported the package
 
 
 class OutsideConnection(BaseException):
     """No Exception, so that code that shrugs at a missing network cannot swallow it."""
 
 
-def is_here(host):
-    """The host is this machine."""
-    if not host:
-        return True
-    host = host.decode() if isinstance(host, bytes) else str(host)
-    if host in ("localhost", socket.gethostname()):
-        return True
-    try:
-        return ipaddress.ip_address(host.split("%")[0]).is_loopback
-    except ValueError:
-        return False
-
-
 def guard(event, arguments):
     """An audit hook: OutsideConnection for whatever would leave this machine."""
-    if event in EVENTS and arguments[0].family in (socket.AF_INET, socket.AF_INET6):
-        host = (arguments[1] or (None,))[0]
-    elif event in LOOKUPS:
-        host = arguments[0]
-    else:
-        return
-    if not is_here(host):
+    host = host_called(event, arguments)
+    if host is not None:
         raise OutsideConnection(f"{event} to {host!r}")
 
 

@@ -23,8 +23,8 @@ FLOORS = {  # ground < sprites < subject < stage < doors; in a wing each module 
     "stage.player": 8, "stage.compared": 8, "stage.diagrams": 8, "stage.widgets": 8,
     "stage.lesson": 8, "stage.orders": 8, "stage.prose": 8, "stage.showing": 8.1,
     "stage.packing": 8.2, "stage.cues": 8.2, "stage.slides": 8.3, "stage.deck": 8.4,
-    "stage.rehearsal": 8, "stage.timetable": 8, "stage.preflight": 8.6, "stage.handout": 8.6,
-    "stage.grading": 8, "stage.class_page": 8.6,
+    "stage.outside": 7, "stage.rehearsal": 8, "stage.timetable": 8, "stage.preflight": 8.6,
+    "stage.handout": 8.6, "stage.grading": 8, "stage.class_page": 8.6,
     "train": 9, "present": 9, "__main__": 9,
 }  # fmt: skip
 SUBJECT = {name for name, floor in FLOORS.items() if 2 <= floor <= 6}

@@ -13,6 +13,7 @@ import os
 import tempfile
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
@@ -21,31 +22,8 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from diffutils.stage.desk import PACKAGE
 
 TIMEOUT = 600  # seconds that a cell may take
-WATCH = """
-def _watch():
-    import ipaddress, socket, sys
-    reached = []
-    def is_here(host):
-        host = host.decode() if isinstance(host, bytes) else str(host or "localhost")
-        if host in ("localhost", socket.gethostname()):
-            return True
-        try:
-            return ipaddress.ip_address(host.split("%")[0]).is_loopback
-        except ValueError:
-            return False
-    def hook(event, arguments):
-        host = None
-        if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
-            if arguments[0].family in (socket.AF_INET, socket.AF_INET6):
-                host = (arguments[1] or (None,))[0]
-        elif event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"):
-            host = arguments[0]
-        if host is not None and not is_here(host) and str(host) not in reached:
-            reached.append(str(host))
-    sys.addaudithook(hook)
-    return reached
-_reached = _watch()
-"""
+OUTSIDE = Path(__file__).with_name("outside.py")
+WATCH = f"import runpy as _r\n_reached = _r.run_path({str(OUTSIDE)!r})['watch']()"
 TELL = "import json as _json\nprint(_json.dumps(_reached))"
 
 
