@@ -27,7 +27,7 @@ from diffutils.votes import PaletteUnet
 FORMAT = "diffutils-weights-2"
 MAX_WEIGHTS_BYTES = 2**27  # of a weights file; the shipped ones have 4 MB at most
 KINDS = {"plain": ContextUnet, "palette": PaletteUnet}
-SHIPPED = ("palette", "plain", "small", "small-undropped")
+SHIPPED = ("palette", "plain", "small", "small-undropped", "parts")
 
 
 def save_weights(path, nn_model, *, command="", data_checksum="", class_names=(), scores=None,
