@@ -9,7 +9,6 @@ import math
 
 import numpy as np
 import pytest
-import torch
 from banks import (
     assert_a_stub_is_not_done,
     assert_all_differ,
