@@ -11,6 +11,8 @@ worse    the palette network with a class: alone, guided by itself without the c
 away     no class asked for, and steered away from one: which classes come
 rather   the small network asked for a hero and for one that faces sideways, which it takes for
          each other: alone, guided, and guided by the other of the two in place of no class
+both     the same, toward the one from no class and away from the other
+wishes   the network of `parts`: single parts asked for, pairs, and pairs that it never saw
 """
 
 import functools
@@ -23,9 +25,10 @@ import torch
 from diffutils.measure import distance_floor, kernel_distance
 from diffutils.pixels import to_float
 from diffutils.sprites import forge_sprites, judge
-from diffutils.sprites.forge import CLASSES
+from diffutils.sprites.forge import CLASSES, class_table
 from diffutils.sprites.judge import flawless
 from diffutils.stage.controlling import describe, draw, ideal_of_all, measured, rounded
+from diffutils.stage.parts import FIELDS, names, wish
 from diffutils.weights import load_pretrained
 
 TABLE = Path(__file__).with_name("steering.json")
@@ -103,22 +106,23 @@ def read(samples):
 
 
 def away(say):
-    """{from which class: {who: rows}}: away, the scale, and what `read` tells.
+    """{who: rows}: away from which class, how far, and what `read` tells; 300 samples each.
 
-    "the other four" is the network asked for all four of them at once, with weights of 1.
+    "the other four" is the network asked for all four others at once, with weights of 1.
     """
-    found = {}
-    for name in ("hero", "food"):
-        wanted = torch.eye(5)[[CLASSES.index(name)]]
-        found[name] = {"network": [], "ideal": []}
-        for who, nn_model in (("network", load_pretrained()[0]), ("ideal", ideal_of_all())):
-            for scale in (0.0, 0.5, 1.0, 2.0, 4.0):
-                x = draw(nn_model, DRAWN, context=wanted, guidance=-scale, seed=20 + int(scale))
-                found[name][who].append({"away": scale} | read(x))
-                say(name, who, found[name][who][-1])
-        others = draw(load_pretrained()[0], DRAWN, context=1 - wanted, seed=30)
-        found[name]["the other four"] = read(others)
-        say(name, found[name]["the other four"])
+    found = {"network": [], "ideal": [], "the other four": []}
+    nn_model, _ = load_pretrained()
+    hero, food = torch.eye(5)[:1], torch.eye(5)[2:3]
+    for far in (0.0, 0.5, 1.0, 2.0, 4.0):
+        for who, network in (("network", nn_model), ("ideal", ideal_of_all())):
+            x = draw(network, 300, context=hero, guidance=-far, seed=20 + int(2 * far))
+            found[who].append({"from": "hero", "away": far} | read(x))
+            say(who, found[who][-1])
+    x = draw(nn_model, 300, context=food, guidance=-1.0, seed=30)
+    found["network"].append({"from": "food", "away": 1.0} | read(x))
+    found["the other four"].append({"from": "hero"} | read(draw(nn_model, 300, context=1 - hero,
+                                                                seed=31)))  # fmt: skip
+    say(found["network"][-1], found["the other four"])
     return found
 
 
@@ -142,7 +146,93 @@ def rather(say):
     return found
 
 
-PARTS = {"worse": worse, "away": away, "rather": rather}
+def both(say):
+    """{asked for: {toward, away, counts}}: toward the one, away from the other."""
+    nn_model, _ = load_pretrained("small")
+    found = {}
+    for one, other in (("hero", "side-facing"), ("side-facing", "hero")):
+        wanted, unwanted = (torch.eye(5)[[CLASSES.index(name)]] for name in (one, other))
+        found[one] = []
+        for toward, far in ((3.0, 1.0), (3.0, 2.0)):
+            network = steered(nn_model, wanted, unwanted, toward, far)
+            x = draw(network, DRAWN, seed=int(50 + far))
+            found[one].append({"toward": toward, "away": far} | read(x))
+            say(one, found[one][-1])
+    return found
+
+
+def steered(nn_model, wanted, unwanted, toward, far):
+    """A network without a context, its guess moved toward one context and away from another.
+
+    Each direction is counted from the guess without a context (arXiv 2206.01714, equation 11).
+    """
+
+    def guess(x, t, c=None):
+        none = nn_model(x, t)
+        return (none + toward * (nn_model(x, t, wanted) - none)
+                - far * (nn_model(x, t, unwanted) - none))  # fmt: skip
+
+    guess.schedule = nn_model.schedule
+    return guess
+
+
+# --- single parts --------------------------------------------------------------------------------
+
+
+def pairs(held_out):
+    """The pairs of a head and a held item, as names, that "train" has, or never has."""
+    table = class_table("hero")
+    place = [table.slots.index(kind) for kind in ("head", "held")]
+    rows = np.unique(table.parts[table.held_out == held_out][:, place], axis=0)
+    return [(names()["head"][head], names()["held"][held]) for head, held in rows]
+
+
+def ask(nn_model, wishes, seed, guidance=None):
+    """What comes of wishes, a list of {"head": name ...}: counts of what was wished, and of all.
+
+    as_asked   of the samples, those that have every part that was named
+    each       {kind: how many have it as named, of how many that named it}
+    shown      {kind: how often each of its parts is read in a hero}
+    """
+    contexts = torch.cat([wish(**one) for one in wishes])
+    samples = draw(nn_model, len(wishes), context=contexts, guidance=guidance, seed=seed)
+    verdict = judge(samples.clamp(-1, 1))
+    hero = verdict.class_ == 0
+    has, shown = {}, {}
+    for kind, options in names().items():
+        found = np.where(hero, verdict.factors[FIELDS[kind]], -1)
+        wanted = np.array([options.index(one[kind]) if kind in one else -1 for one in wishes])
+        has[kind] = (found == wanted)[wanted >= 0], wanted >= 0
+        shown[kind] = np.bincount(found[found >= 0], minlength=len(options)).tolist()
+    met = np.ones(len(wishes), bool)
+    for right, named in has.values():
+        met[named] &= right
+    return {"as_asked": int(met.sum()), "of": len(wishes),
+            "each": {kind: [int(right.sum()), len(right)] for kind, (right, _) in has.items()},
+            "shown": shown, "flawless": flawless(verdict).count}  # fmt: skip
+
+
+def wishes(say):
+    """{what was asked for: what `ask` tells}, some 480 samples each, of the network of parts."""
+    nn_model, _ = load_pretrained("parts")
+    asked = {"nothing": [{}] * 480}
+    for kind, options in names().items():
+        asked[kind] = [{kind: name} for name in options for _ in range(480 // len(options))]
+    for name, never in (("a pair of training", False), ("a pair never seen", True)):
+        some = pairs(never)
+        asked[name] = [{"head": some[k % len(some)][0], "held": some[k % len(some)][1]}
+                       for k in range(480)]  # fmt: skip
+    found = {}
+    for k, (name, wanted) in enumerate(asked.items()):
+        found[name] = ask(nn_model, wanted, seed=60 + k)
+        say(name, found[name])
+    for k, name in enumerate(("head", "a pair of training", "a pair never seen")):
+        found[f"{name}, scale 2"] = ask(nn_model, asked[name], seed=70 + k, guidance=2.0)
+        say(name, found[f"{name}, scale 2"])
+    return found
+
+
+PARTS = {"worse": worse, "away": away, "rather": rather, "both": both, "wishes": wishes}
 
 
 @functools.cache
