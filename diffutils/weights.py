@@ -152,7 +152,7 @@ def load_pretrained(name="palette"):
 
     name   "palette", which draws best; "plain", a U-Net of the usual kind; "small", a palette
            network of a tenth of the size; "small-undropped", the same, never trained without a
-           context
+           context; "parts", such a one of heroes, whose context names single parts
     """
     return load_weights(pretrained_path(name))
 

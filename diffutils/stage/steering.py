@@ -164,7 +164,7 @@ def both(say):
 def steered(nn_model, wanted, unwanted, toward, far):
     """A network without a context, its guess moved toward one context and away from another.
 
-    Each direction is counted from the guess without a context (arXiv 2206.01714, equation 11).
+    Each direction is counted from the guess without a context (arXiv 2206.01714).
     """
 
     def guess(x, t, c=None):
