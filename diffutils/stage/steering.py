@@ -213,7 +213,7 @@ def ask(nn_model, wishes, seed, guidance=None):
 
 
 def wishes(say):
-    """{what was asked for: what `ask` tells}, some 480 samples each, of the network of parts."""
+    """{what was asked for: {scale: what `ask` tells}}, 480 samples or so each."""
     nn_model, _ = load_pretrained("parts")
     asked = {"nothing": [{}] * 480}
     for kind, options in names().items():
@@ -224,11 +224,10 @@ def wishes(say):
                        for k in range(480)]  # fmt: skip
     found = {}
     for k, (name, wanted) in enumerate(asked.items()):
-        found[name] = ask(nn_model, wanted, seed=60 + k)
+        found[name] = {"scale 1": ask(nn_model, wanted, seed=60 + k)}
+        if name != "nothing":
+            found[name]["scale 3"] = ask(nn_model, wanted, seed=70 + k, guidance=3.0)
         say(name, found[name])
-    for k, name in enumerate(("head", "a pair of training", "a pair never seen")):
-        found[f"{name}, scale 2"] = ask(nn_model, asked[name], seed=70 + k, guidance=2.0)
-        say(name, found[f"{name}, scale 2"])
     return found
 
 
