@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from banks import (
     assert_a_stub_is_not_done,
     assert_all_differ,
@@ -16,7 +17,14 @@ from banks import (
     assert_named,
     written,
 )
+from cells import functions_of
+from torch.testing import assert_close
 
+from diffutils import linear_schedule, load_pretrained, sample_ddim
+from diffutils.pixels import to_float
+from diffutils.sprites import forge_sprites
+from diffutils.sprites.judge import Share
+from diffutils.stage import parts, steering
 from diffutils.stage.checks import steered
 
 EXERCISES = {
@@ -112,3 +120,118 @@ def test_a_stub_is_not_done(check):
 @pytest.mark.parametrize("check", EXERCISES, ids=name_of)
 def test_four_of_five_wrong_answers_are_named_and_none_is_right(check):
     assert_four_of_five_are_named(check, {body: build(check, body) for body in WRONG[check]})
+
+
+# --- what the notebooks write by hand, and the library -------------------------------------------
+
+
+def like(value):
+    """A network whose guess is this number, and one more for each number of its context."""
+    return lambda x, t, c=None: 0 * x + value + (0 if c is None else c.sum(1).view(-1, 1, 1, 1))
+
+
+def test_guided_by_a_worse_network_goes_from_it_to_the_good_one_and_past_it():
+    good, worse = like(2.0), like(1.0)
+    good.schedule = linear_schedule()
+    x, t, c = torch.zeros(2, 3, 4, 4), torch.tensor([0.5]), torch.tensor([[1.0], [3.0]])
+    by_hand = functions_of("deeper/06_worse_network", "def guided_by")["guided_by"]
+    for make in (steering.guided_by, by_hand):
+        for scale, shown in ((0.0, 1.0), (1.0, 2.0), (3.0, 4.0)):
+            guess = make(good, worse, scale)(x, t, c)
+            assert_close(guess, x + shown + c.view(-1, 1, 1, 1))
+    assert steering.guided_by(good, worse, 2.0).schedule is good.schedule
+
+
+def test_two_bells_drawn_from_have_the_variance_that_the_pencil_says():
+    names = functions_of("deeper/06_worse_network", "def guided_by")
+    start = torch.randn(10, 3, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    for a, b, s in ((1.2, 2.0, 1.8), (1.5, 0.6, 0.4)):
+        guess = names["guided_by"](names["bell"](a), names["bell"](b), s)
+        x, _ = sample_ddim(10, n=400, start=start, nn_model=guess, schedule=names["cosine"],
+                           progress=False)  # fmt: skip
+        assert x.var().item() == pytest.approx(a**s * b ** (1 - s), rel=0.06)
+
+
+def test_a_network_steered_by_two_contexts_is_the_exercise_of_the_notebook():
+    nn_model, schedule = load_pretrained("small")
+    x, t = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(1)), torch.tensor([0.6])
+    wanted, unwanted = torch.eye(5)[:1], torch.eye(5)[4:]
+    with torch.no_grad():
+        guess = steering.steered(nn_model, wanted, unwanted, 3.0, 2.0)(x, t)
+        parts = (nn_model(x, t), nn_model(x, t, wanted), nn_model(x, t, unwanted))
+    assert_close(guess, steered.right_way(*parts, 3.0, 2.0))
+
+
+# --- the context of parts ------------------------------------------------------------------------
+
+
+def test_a_wish_names_what_is_asked_for_and_nothing_else():
+    kinds = parts.names()
+    assert [len(options) for options in kinds.values()] == [12, 8, 8]
+    assert torch.equal(parts.wish(), torch.zeros(1, 28))
+    c = parts.wish(head="wizard", cloth="blue")
+    words = [f"{kind} {name}" for kind, options in kinds.items() for name in options]
+    assert [words[k] for k in c[0].nonzero().flatten()] == ["head wizard", "cloth blue"]
+    for wrong, error in (({"head": "halo"}, "wish: head is 'halo'"), ({"feet": "bare"}, "'feet'")):
+        with pytest.raises((TypeError, ValueError), match=error):
+            parts.wish(**wrong)
+
+
+def test_all_three_parts_named_are_those_of_the_sprite():
+    _, _, factors = forge_sprites(50, 3, classes=["hero"])
+    for row, c in zip(factors, parts.named_parts(factors), strict=True):
+        wanted = {kind: options[row[parts.FIELDS[kind]]] for kind, options in parts.names().items()}
+        assert torch.equal(parts.wish(**wanted)[0], c)
+
+
+def test_each_part_is_named_in_half_of_the_heroes_whatever_the_others_are():
+    heroes = parts.Heroes(300, 1)
+    x0, c = heroes(4000, torch.Generator().manual_seed(0))
+    named = torch.stack([group.sum(1) for group in c.split((12, 8, 8), dim=1)], 1)
+    assert x0.shape == (4000, 3, 16, 16) and set(named.unique().tolist()) == {0.0, 1.0}
+    assert ((named.mean(0) - 0.5).abs() < 0.03).all()
+    kinds = (named @ torch.tensor([4.0, 2.0, 1.0])).long().bincount()
+    assert (abs(kinds / 4000 - 1 / 8) < 0.02).all()
+
+
+def test_pairs_kept_out_are_those_that_no_hero_of_training_has():
+    _, _, factors = forge_sprites(20_000, 5, classes=["hero"])
+    seen = {(parts.names()["head"][a], parts.names()["held"][b])
+            for a, b in zip(factors["slot_2"], factors["slot_3"], strict=True)}  # fmt: skip
+    assert seen == set(steering.pairs(held_out=False))
+    assert len(steering.pairs(held_out=True)) == 18 and not seen & set(steering.pairs(True))
+
+
+def test_what_was_wished_is_counted_by_what_is_read(monkeypatch):
+    images, _, factors = forge_sprites(20, 3, classes=["hero"])
+    wishes = [{"head": parts.names()["head"][row["slot_2"]], "cloth": "red"} for row in factors]
+    monkeypatch.setattr(steering, "draw", lambda *given, **more: to_float(images))
+    found = steering.ask(None, wishes, seed=0)
+    red = int((factors["cloth"] == 0).sum())
+    assert found["each"] == {"head": [20, 20], "held": [0, 0], "cloth": [red, 20]}
+    assert found["as_asked"] == red and found["of"] == found["flawless"] == 20
+    assert sum(found["shown"]["held"]) == 20
+
+
+# --- the table -----------------------------------------------------------------------------------
+
+
+def test_the_command_measures_a_part_and_keeps_the_others(tmp_path, monkeypatch):
+    path = tmp_path / "table.json"
+    path.write_text('{"away": [1], "both": [2]}')
+    monkeypatch.setitem(steering.PARTS, "both", lambda say: [3])
+    steering.main(["--output", str(path), "--part", "both"])
+    assert '"away": [1]' in path.read_text() and '"both": [3]' in path.read_text()
+
+
+def test_the_table_says_what_the_notebooks_say():
+    table = steering.steering()
+    assert set(steering.PARTS) < set(table)
+    shares = {who: {row["scale"]: Share(*row["flawless"]) for row in table["worse"][who]}
+              for who in table["worse"] if who != "floor"}  # fmt: skip
+    assert shares["by the small one, sure"][2.0].count == 88
+    assert shares["by the small one, unsure"][4.0].high < shares["by no class"][4.0].low
+    (four,) = table["away"]["the other four"]
+    assert Share(four["flawless"], four["of"]).high < 0.65
+    rather = table["rather"]["hero"]
+    assert [rather[k]["hero"] for k in (0, 2)] == [272, 221] and rather[0]["side-facing"] == 193
