@@ -198,16 +198,21 @@ def ask(where, nn_model, x, i, schedule, context=None, guidance=None):
     t = torch.tensor([i / schedule.timesteps], dtype=exact, device=x.device)[:, None, None, None]
     nn_model = unwrap(nn_model, compiled=False)
 
-    def guess(*c):
+    def guess(x, *c):
         eps = nn_model(x, t, *c)
         check_like(where, "what nn_model returns", eps, "x", x)
         return eps
 
     if context is None:
-        return guess()
+        return guess(x)
     if guidance is None:
-        return guess(context)
-    eps_with, eps_without = guess(context), guess()
+        return guess(x, context)
+    if hasattr(nn_model, "n_context"):  # a network of ours: zeros are no context, to all of them
+        context = context.expand(len(x), -1)
+        both = torch.cat([context, torch.zeros_like(context)])
+        eps_with, eps_without = guess(torch.cat([x, x]), both).chunk(2)
+    else:
+        eps_with, eps_without = guess(x, context), guess(x)
     return eps_without + guidance * (eps_with - eps_without)
 
 

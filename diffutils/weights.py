@@ -27,7 +27,7 @@ from diffutils.votes import PaletteUnet
 FORMAT = "diffutils-weights-2"
 MAX_WEIGHTS_BYTES = 2**27  # of a weights file; the shipped ones have 4 MB at most
 KINDS = {"plain": ContextUnet, "palette": PaletteUnet}
-SHIPPED = ("palette", "plain", "small", "small-undropped")
+SHIPPED = ("palette", "plain", "small", "small-undropped", "parts")
 
 
 def save_weights(path, nn_model, *, command="", data_checksum="", class_names=(), scores=None,
@@ -152,7 +152,7 @@ def load_pretrained(name="palette"):
 
     name   "palette", which draws best; "plain", a U-Net of the usual kind; "small", a palette
            network of a tenth of the size; "small-undropped", the same, never trained without a
-           context
+           context; "parts", such a one of heroes, whose context names single parts
     """
     return load_weights(pretrained_path(name))
 

@@ -14,7 +14,7 @@ from diffutils import linear_schedule
 from diffutils.measure import distance_to_average, loss_by_level, variety
 from diffutils.pixels import to_float, to_uint8
 from diffutils.sprites import bob, forge_sprites
-from diffutils.stage import diagrams
+from diffutils.stage import diagrams, frontier
 from diffutils.stage.diagrams import FOLDER, PICTURES, Page, about, draw, drawn_from
 
 NOTES = (
@@ -166,6 +166,20 @@ def test_the_two_rows_with_and_without_noise_are_the_runs_that_were_measured(of_
         assert all(shows(figure, sample, 7) for sample in samples[:8])
         assert f"{float(distance_to_average(samples, world).mean()):.2f}" in figure[0]
         assert f"{float(variety(samples).mean()):.2f}" in figure[0]
+
+
+def test_fewer_calls_are_shown_from_the_same_starts_with_the_shares_of_the_table(
+    of_another_network,
+):
+    figure, network = of_another_network[0]["few_calls"], Average(diagrams.world().mean(0))
+    for sampler in ("DDPM", "DDIM"):
+        for n in (500, 25, 10, 5):
+            same = {"nn_model": network, "schedule": SCHEDULE, "seed": 6, "dice": 1}
+            drawn, _ = frontier.draw(sampler, n, 3, **same)
+            assert all(shows(figure, one, 6) for one in drawn.clamp(-1, 1))
+            row = frontier.find(sampler, n)
+            said = f"{row['flawless'] / row['samples']:.0%}"
+            assert f"{sampler} in {n} calls: {said}" in figure[0]
 
 
 def test_samples_that_do_not_show_what_the_picture_says_are_not_drawn(

@@ -11,7 +11,9 @@ from diffutils import (
     NoiseSchedule,
     denoise_add_noise,
     denoise_ddim,
+    guess_noise,
     linear_schedule,
+    load_pretrained,
     sample_ddim,
     sample_ddpm,
     sample_dpm,
@@ -97,6 +99,45 @@ def test_calls_are_counted_guided_ones_twice(sampler, calls):
     assert run.calls == len(asked) == calls
     _, run = sampler(2, n=10, context=torch.eye(5)[:2], guidance=2.0, **same)
     assert run.calls == len(asked) - calls == 2 * calls
+
+
+class Ours:
+    """A network that says how long its context is; `asked` holds the contexts of each question."""
+
+    n_context = 5
+
+    def __init__(self):
+        self.asked = []
+
+    def __call__(self, x, t, c=None):
+        self.asked.append(c)
+        c = torch.zeros(1, 5) if c is None else c
+        return 0.1 * x + c.sum(1).view(-1, 1, 1, 1) + c[:, 2].view(-1, 1, 1, 1)
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("sampler", [sample_ddim, sample_heun, sample_dpm])
+def test_a_network_of_ours_is_asked_both_guided_questions_in_one_batch(sampler, rows):
+    ours, context = Ours(), torch.eye(5)[1:4][:rows]
+    same = {"schedule": SCHEDULE, "progress": False, "height": 4, "n": 4, "context": context,
+            "guidance": 2.5}  # fmt: skip
+    once, run = sampler(3, nn_model=ours, generator=seeded(), **same)
+    assert run.calls == 2 * len(ours.asked)
+    for c in ours.asked:
+        assert torch.equal(c, torch.cat([context.expand(3, -1), torch.zeros(3, 5)]))
+    twice, run = sampler(3, nn_model=lambda *given: ours(*given), generator=seeded(), **same)
+    assert run.calls == len(ours.asked) - run.calls // 2
+    assert_close(once, twice, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["palette", "plain", "small"])
+def test_the_shipped_networks_answer_both_questions_in_one_batch_as_in_two(name):
+    nn_model, schedule = load_pretrained(name)
+    x, c = torch.randn(3, 3, 16, 16, generator=seeded()), torch.eye(5)[2:3]
+    t = torch.tensor([0.6])[:, None, None, None]
+    with torch.no_grad():
+        guided = guess_noise(nn_model, x, 300, schedule=schedule, context=c, guidance=3.0)
+        assert_close(guided, 3 * nn_model(x, t, c) - 2 * nn_model(x, t), atol=1e-4, rtol=0)
 
 
 def test_guidance_in_some_of_the_levels_asks_once_outside_them():

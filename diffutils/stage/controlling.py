@@ -337,24 +337,27 @@ def controlling():
     return json.loads(TABLE.read_text(encoding="utf-8"))
 
 
-@torch.no_grad()
 def main(arguments=None):
-    parser = argparse.ArgumentParser(
-        prog="python -m diffutils.stage.controlling",
-        description="Measures what lesson 06 shows of guidance and mixes, and writes its table.",
-    )
-    parser.add_argument("--output", default=TABLE, metavar="FILE", type=Path)
-    parser.add_argument("--part", nargs="+", choices=PARTS, default=list(PARTS),
+    about = "Measures what lesson 06 shows of guidance and mixes, and writes its table."
+    measured("python -m diffutils.stage.controlling", about, TABLE, PARTS, arguments)
+
+
+@torch.no_grad()
+def measured(program, about, table, parts, arguments):
+    """The command that measures {name: function} of a table, all or some, and writes its file."""
+    parser = argparse.ArgumentParser(prog=program, description=about)
+    parser.add_argument("--output", default=table, metavar="FILE", type=Path)
+    parser.add_argument("--part", nargs="+", choices=parts, default=list(parts),
                         help="measure these parts alone, and keep the others as the file has them")
     options = parser.parse_args(arguments)
     old = options.output.read_text(encoding="utf-8") if options.output.exists() else "{}"
     written = json.loads(old) | {
-        "command": "python -m diffutils.stage.controlling",
+        "command": program,
         "date": datetime.date.today().isoformat(),
         "machine": f"{platform.system()}, {platform.machine()}, torch {torch.__version__}",
     }
     for part in options.part:
-        written[part] = PARTS[part](print)
+        written[part] = parts[part](print)
         desk.write(options.output, (json.dumps(written) + "\n").encode())
     print(f"written: {options.output}")
 
