@@ -31,6 +31,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from diffutils.expect import check_choice
 from diffutils.grammar import GrammarDenoiser
 from diffutils.ideal import IdealDenoiser
 from diffutils.measure import loss_by_level, mean_and_error
@@ -192,6 +193,7 @@ def rows(kept, keep, seeds, say):
 # --- the network that draws ----------------------------------------------------------------------
 
 
+@functools.cache
 def trained_on(name):
     """Factors of the sprites of a class that the shipped palette network was trained on."""
     return forge_sprites(training_counts()[name], SHIPPED_SEED, classes=[name])[2]
@@ -261,6 +263,36 @@ def shipped(say, n=16, levels=(10, 20, 40, 60, 80, 100, 130, 160, 200, 250, 300,
 def dial():
     """The table: a dictionary with `rows`, `shipped`, the recipe, and what it was made with."""
     return json.loads(TABLE.read_text(encoding="utf-8"))
+
+
+def percents(word, n, times=1, step=STEPS):
+    """Of the samples, the percent "flawless", "copied", "new" or "read": a number for each seed.
+
+    "copied" are flawless sprites of the training set, "new" are flawless and none of them, "read"
+    are those that the judge reads as one of them, flawless or not.
+    """
+    check_choice("percents", "word", word, ("flawless", "copied", "new", "read"))
+    rows = find(n, times, step)
+    counts = [row["flawless"] - row["copied"] if word == "new" else row[word] for row in rows]
+    return [100 * count / row["samples"] for count, row in zip(counts, rows, strict=True)]
+
+
+def find(n, times=1, step=STEPS):
+    """The rows of a network at a step, one for each seed; ValueError where there are none."""
+    wanted = {"n": n, "times": times, "step": step}
+    rows = [row for row in dial()["rows"] if wanted.items() <= row.items()]
+    if not rows:
+        raise ValueError(f"find: n is {n!r}, times {times!r}, step {step!r}; expected one of "
+                         f"{RUNS} at one of {MOMENTS}")
+    return rows
+
+
+def by_size(value, step=STEPS):
+    """((sizes, means), (lowest, highest)) of value(row) over the seeds, for a plot against n."""
+    sizes = [n or len(training_set(0, 0)) for n in SIZES]
+    found = [[value(row) for row in find(n, step=step)] for n in SIZES]
+    means = [sum(values) / len(values) for values in found]
+    return (sizes, means), ([min(v) for v in found], [max(v) for v in found])
 
 
 def main(arguments=None):
