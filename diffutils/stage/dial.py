@@ -12,6 +12,8 @@ generaliser's the whole world.
 
 rows     a network by n, the sprites it was trained on (0: all of the world but those kept apart),
          `times`, how often each stood in the data, its seed and the step it was measured at
+paced    networks that were trained until each of their sprites had been shown LOOKS[-1] times; and
+         one of all the world, for as many steps as that of the most sprites
 shipped  how far the palette network is from both ideals of its own training, by level
 
 Of each row: how many of `samples` were flawless, how many of these are sprites of the training set
@@ -62,6 +64,7 @@ RUNS = ((20, 1), (60, 1), (200, 1), (600, 1), (2000, 1), (0, 1), (60, 50))  # n,
 CHANNELS, HIDDEN, BATCH, RATE, STEPS = 32, 128, 16, 1e-2, 2000
 CONVICTION = 20.0  # to draw with; 1 where an average is asked for
 MOMENTS = (500, 1000, 1500, STEPS)
+PACED, LOOKS = (20, 60, 200, 0), (60, 120, 180, 240, 360, 480)  # looks at each sprite of so many
 SAMPLES, APART, NOISY = 200, 500, 64
 LEVELS = (20, 60, 100, 150, 200, 250, 300, 400)
 SEEDS = (0, 1, 2)
@@ -98,7 +101,7 @@ def training_set(n, seed):
     return possible[np.argsort(np.random.PCG64(100 + seed).random_raw(len(possible)))[:n]]
 
 
-def begin(n, times, seed):
+def begin(n, times, seed, steps=STEPS):
     """(factors of the training set, its run): a fresh network."""
     factors = training_set(n, seed)
     images = render(factors)
@@ -110,7 +113,7 @@ def begin(n, times, seed):
     torch.manual_seed(seed)
     schedule = linear_schedule()
     nn_model = PaletteUnet(schedule=schedule, channels=CHANNELS, hidden=HIDDEN)
-    return factors, fit(nn_model, supply, schedule=schedule, steps=STEPS, batch_size=BATCH,
+    return factors, fit(nn_model, supply, schedule=schedule, steps=steps, batch_size=BATCH,
                         seed=seed, learning_rate=RATE)  # fmt: skip
 
 
@@ -143,11 +146,17 @@ def kept_apart():
     return x0, x_t, guesses_of(IdealDenoiser(world, schedule=schedule), x_t, LEVELS)
 
 
+def draw_boldly(nn_model, n, seed=0):
+    """n samples by 25 steps of DDIM with conviction 20; the network keeps its own."""
+    kept, nn_model.conviction = nn_model.conviction, CONVICTION
+    samples = draw(nn_model, n, seed=seed).clamp(-1, 1)
+    nn_model.conviction = kept
+    return samples
+
+
 def measure(nn_model, factors, samples, seed):
     """What a row says of a network that was trained on sprites of these factors."""
-    nn_model.conviction = CONVICTION
-    verdict = judge(draw(nn_model, samples, seed=500 + seed).clamp(-1, 1))
-    nn_model.conviction = 1.0
+    verdict = judge(draw_boldly(nn_model, samples, seed=500 + seed))
     known = seen(verdict.factors, factors[:2000])  # of all: the first 2,000
     row = {"samples": samples, "flawless": int(verdict.flawless.sum()),
            "copied": int((known & verdict.flawless).sum()), "read": int(known.sum()),
@@ -166,13 +175,13 @@ def measure(nn_model, factors, samples, seed):
     return row
 
 
-def train(n, times, seed, say):
-    """The rows of one run, a row at each of MOMENTS."""
-    factors, run = begin(n, times, seed)
+def train(n, times, seed, say, moments=MOMENTS):
+    """The rows of one run, a row at each of these steps, the last of which ends it."""
+    factors, run = begin(n, times, seed, moments[-1])
     rows = []
     for record in run:
-        if record.step in MOMENTS:
-            samples = SAMPLES if record.step == STEPS else SAMPLES // 2
+        if record.step in moments:
+            samples = SAMPLES if record.step == moments[-1] else SAMPLES // 2
             rows.append({"n": n, "times": times, "seed": seed, "step": record.step}
                         | measure(run.model, factors, samples, seed))  # fmt: skip
             say(rows[-1])
@@ -186,6 +195,23 @@ def rows(kept, keep, seeds, say):
         for n, times in RUNS:
             if (n, times, seed) not in done:
                 kept = kept + train(n, times, seed, say)
+                keep(kept)
+    return kept
+
+
+def paced(kept, keep, seeds, say):
+    """Runs of one number of looks at each sprite: the more sprites, the more steps.
+
+    That of all the world has the steps of the longest of the others, and so fewer looks.
+    """
+    done = {(row["n"], row["seed"]) for row in kept}
+    for seed in seeds:
+        for n in PACED:
+            if (n, seed) not in done:
+                moments = [looks * (n or max(PACED)) // BATCH for looks in LOOKS]
+                found = train(n, 1, seed, say, moments)
+                size = n or len(training_set(0, seed))
+                kept = kept + [row | {"looks": row["step"] * BATCH / size} for row in found]
                 keep(kept)
     return kept
 
@@ -287,6 +313,35 @@ def find(n, times=1, step=STEPS):
     return rows
 
 
+def table_of_sizes():
+    """The dial as text, a line for each number of sprites, means over the seeds.
+
+    Percent of the samples, beside the percent that chance gives; losses as means over LEVELS; how
+    far the guesses of sprites kept apart are from each ideal's at level 200.
+    """
+    heads = ("flawless", "new", "read", "chance", "loss seen", "unseen", "copier", "generaliser")
+    lines, at = [f"{'sprites':<8}" + "".join(f"{head:>12}" for head in heads)], LEVELS.index(200)
+    for n in SIZES:
+        rows = find(n)
+        said = [f"{np.mean(percents(word, n)):.0f}" for word in ("flawless", "new", "read")]
+        said.append(f"{by_chance(n):.1f}")
+        said += [f"{np.mean([row[key] for row in rows]):.3f}" for key in ("seen", "unseen")]
+        said += [f"{np.mean([row[key][at] for row in rows]):.3f}" if key in rows[0] else "-"
+                 for key in ("copier", "general")]
+        lines.append(f"{n or 'all':<8}" + "".join(f"{word:>12}" for word in said))
+    return "\n".join(lines)
+
+
+def by_chance(n):
+    """The percent of a perfect sampler's sprites of the world that are read as training sprites."""
+    return 100 * (n or 2000) / dial()["world"]
+
+
+def percent(row, word="read"):
+    """A count of a row as percent of its samples."""
+    return 100 * row[word] / row["samples"]
+
+
 def by_size(value, step=STEPS):
     """((sizes, means), (lowest, highest)) of value(row) over the seeds, for a plot against n."""
     sizes = [n or len(training_set(0, 0)) for n in SIZES]
@@ -303,8 +358,7 @@ def main(arguments=None):
     )
     parser.add_argument("--output", default=TABLE, metavar="FILE", type=Path)
     parser.add_argument("--seeds", nargs="+", default=list(SEEDS), type=int, metavar="SEED")
-    parser.add_argument("--part", nargs="+", choices=("rows", "shipped"),
-                        default=["rows", "shipped"])  # fmt: skip
+    parser.add_argument("--part", nargs="+", choices=PARTS, default=list(PARTS))  # fmt: skip
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     recipe = {"channels": CHANNELS, "hidden": HIDDEN, "batch_size": BATCH, "steps": STEPS,
@@ -312,7 +366,7 @@ def main(arguments=None):
     there = options.output.exists()
     table = json.loads(options.output.read_text(encoding="utf-8")) if there else {}
     if table.get("recipe") != recipe:
-        table = {"recipe": recipe, "rows": []}
+        table = {"recipe": recipe}
     table |= {
         "command": "python -m diffutils.stage.dial",
         "date": datetime.date.today().isoformat(),
@@ -320,23 +374,29 @@ def main(arguments=None):
         "world": len(coats()), "levels": list(LEVELS),
     }  # fmt: skip
 
-    def keep(rows):
-        table["rows"] = rows
-        write(options.output, table)
+    for part in options.part:
+        def keep(found, part=part):
+            table[part] = found
+            write(options.output, table)
 
-    if "rows" in options.part:
-        keep(rows(table["rows"], keep, options.seeds, print))
-    if "shipped" in options.part:
-        table["shipped"] = shipped(print)
-        write(options.output, table)
+        if part == "shipped":
+            keep(shipped(print))
+        else:
+            keep(PARTS[part](table.get(part, []), keep, options.seeds, print))
     print(f"written: {options.output}")
 
 
 def write(path, table):
     """The whole file or none of it, a row a line."""
-    rows = ",\n".join("  " + json.dumps(row) for row in table["rows"])
-    rest = [f" {json.dumps(k)}: {json.dumps(v)}" for k, v in table.items() if k != "rows"]
-    desk.write(path, ("{\n" + ",\n".join([*rest, f' "rows": [\n{rows}\n ]']) + "\n}\n").encode())
+    def lines(rows):
+        return "[\n" + ",\n".join("  " + json.dumps(row) for row in rows) + "\n ]"
+
+    parts = [f' "{key}": ' + (lines(value) if key in ("rows", "paced") else json.dumps(value))
+             for key, value in table.items()]  # fmt: skip
+    desk.write(path, ("{\n" + ",\n".join(parts) + "\n}\n").encode())
+
+
+PARTS = {"rows": rows, "paced": paced, "shipped": shipped}
 
 
 if __name__ == "__main__":

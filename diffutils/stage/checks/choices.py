@@ -22,7 +22,9 @@ from diffutils.noising import perturb_input, predict_x0
 from diffutils.pixels import to_float
 from diffutils.sampling import sample_ddim, sample_ddpm
 from diffutils.schedule import NoiseSchedule, cosine_schedule, linear_schedule
-from diffutils.sprites import bob, forge_sprites
+from diffutils.sprites import bob, forge_sprites, render
+from diffutils.sprites.judge import seen
+from diffutils.stage import dial
 from diffutils.stage.checks.engine import Result
 from diffutils.stage.controlling import (
     exact_draws,
@@ -628,6 +630,71 @@ CHOICES += (
                 "afresh at each step.",
                 "then two runs from one start would end in different sprites. In 64 pairs of runs "
                 "the largest difference of a pixel is {again:.4f}",
+            ),
+        ),
+    ),
+)
+
+# --- copying, in lesson 08 -----------------------------------------------------------------------
+
+
+@cache
+def measure_no_copies():
+    """What 20 and 2,000 sprites make of the small network; what the ideals cost, and draw."""
+    few, many = dial.find(20)[0], dial.find(2000)[0]
+    factors, schedule, i = dial.training_set(2000, 0), linear_schedule(), 250
+    x0 = to_float(render(factors[:64]))
+    x_t = perturb_input(x0, i, noise_like(x0, 5), schedule=schedule)
+    copier = IdealDenoiser(to_float(render(factors)), schedule=schedule)
+    world = IdealDenoiser(to_float(render(dial.coats())), schedule=schedule)
+    sixteen = {"n_sample": 16, "n": 25, "schedule": schedule, "progress": False}
+    drawn, _ = sample_ddim(**sixteen, nn_model=IdealDenoiser(x0, schedule=schedule),
+                           generator=torch.Generator().manual_seed(1))  # fmt: skip
+    copies = seen(dial.judge(drawn).factors, factors[:64]).sum()
+    shown = dial.BATCH * dial.STEPS
+    return {
+        "few": few["read"], "of": few["samples"], "many": many["read"],
+        "chance": 100 * 2000 / len(dial.coats()),
+        "looks_few": shown / 20, "looks_many": shown / 2000, "copies": int(copies),
+        "copier": off(copier.guess_x0(x_t, i), x0), "general": off(world.guess_x0(x_t, i), x0),
+    }  # fmt: skip
+
+
+CHOICES += (
+    Choice(
+        "why-no-copies",
+        "Trained on 20 sprites, the small network draws copies; trained on 2,000, with the same "
+        "steps, hardly more than chance. Why?",
+        measure_no_copies,
+        (
+            Answer(
+                "loss",
+                "Of 2,000 sprites the lowest loss is not that of a copier any more, and training "
+                "finds the lowest.",
+                "then the copier would cost more on its own sprites. In 64 of the 2,000 at level "
+                "250 it is off by {copier:.4f} (mean square), the generaliser by {general:.4f}",
+            ),
+            Answer(
+                "fresh-noise",
+                "Fresh noise in every step keeps it from meeting the same picture twice, so that "
+                "it cannot learn any by heart.",
+                "the noise was as fresh with 20 sprites, and {few:.0f} of {of:.0f} samples are "
+                "read as one of them",
+            ),
+            Answer(
+                "right",
+                "What all sprites share is learnt from any of them; the details of one need many "
+                "looks at that one.",
+                "of 20 sprites each was shown {looks_few:.0f} times, of 2,000 each "
+                "{looks_many:.0f} times; read as one of them are {few:.0f} of {of:.0f} samples and "
+                "{many:.0f}, where chance alone gives {chance:.0f} in a hundred",
+            ),
+            Answer(
+                "many-starts",
+                "Each sample starts from noise of its own, and from so many starts there are ways "
+                "to sprites that nobody drew.",
+                "then an ideal denoiser would draw new ones too. Sixteen starts with that of 64 "
+                "sprites end in {copies:.0f} copies",
             ),
         ),
     ),

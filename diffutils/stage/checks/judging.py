@@ -57,8 +57,9 @@ def measure_standing(function):
         guess, copier, generaliser = on_the_way([part] * 2, 2, beside)
         return call(function, guess, copier, generaliser).double().flatten()[0].item()
 
+    both = call(function, *on_the_way([0.0, 1.0], 2, 0.0)).double().flatten()
     return {"at_0": at(0.0, 0.0), "at_1": at(1.0, 0.0), "quarter": at(0.25, 0.0),
-            "beside": at(0.25, 0.5), "beyond": at(1.5, 0.0)}  # fmt: skip
+            "beside": at(0.25, 0.5), "beyond": at(1.5, 0.0), "first": both[0].item()}  # fmt: skip
 
 
 def flat(formula):
@@ -139,9 +140,11 @@ STANDING = Exercise(
                 "means nothing"),
         Mistake("over-the-batch", flat(lambda g, c, e, w: ((g - e) * w).sum() / (w * w).sum()
                                        * torch.ones(len(g))),
-                "one number for all of the batch; each picture has its own place"),
+                "two guesses, one at each end: yours is {your_first:.2f} for the first, it should be "
+                "{right_first:.0f}: each picture has its own place"),
         Mistake("one-number", flat(lambda g, c, e, w: ((g - e) * w).sum() / (w * w).sum()),
-                "one number in all; each picture has its own place"),
+                "two guesses, one at each end: yours is {your_first:.2f} for both of them, it should "
+                "be one number for each"),
         Mistake("clipped", flat(lambda g, c, e, w: (((g - e) * w).sum(1) / (w * w).sum(1))
                                 .clamp(0, 1)),
                 "half as far again as the copier: yours is {your_beyond:.2f}, it should be "
