@@ -175,7 +175,7 @@ def measure(nn_model, factors, samples, seed):
     return row
 
 
-def train(n, times, seed, say, moments=MOMENTS):
+def train(n, times, seed, moments, say):
     """The rows of one run, a row at each of these steps, the last of which ends it."""
     factors, run = begin(n, times, seed, moments[-1])
     rows = []
@@ -194,7 +194,7 @@ def rows(kept, keep, seeds, say):
     for seed in seeds:
         for n, times in RUNS:
             if (n, times, seed) not in done:
-                kept = kept + train(n, times, seed, say)
+                kept = kept + train(n, times, seed, MOMENTS, say)
                 keep(kept)
     return kept
 
@@ -209,7 +209,7 @@ def paced(kept, keep, seeds, say):
         for n in PACED:
             if (n, seed) not in done:
                 moments = [looks * (n or max(PACED)) // BATCH for looks in LOOKS]
-                found = train(n, 1, seed, say, moments)
+                found = train(n, 1, seed, moments, say)
                 size = n or len(training_set(0, seed))
                 kept = kept + [row | {"looks": row["step"] * BATCH / size} for row in found]
                 keep(kept)

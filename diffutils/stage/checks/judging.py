@@ -140,11 +140,11 @@ STANDING = Exercise(
                 "means nothing"),
         Mistake("over-the-batch", flat(lambda g, c, e, w: ((g - e) * w).sum() / (w * w).sum()
                                        * torch.ones(len(g))),
-                "two guesses, one at each end: yours is {your_first:.2f} for the first, it should be "
-                "{right_first:.0f}: each picture has its own place"),
+                "two guesses, one at each end: yours is {your_first:.2f} for the first, it should "
+                "be {right_first:.0f}: each picture has its own place"),
         Mistake("one-number", flat(lambda g, c, e, w: ((g - e) * w).sum() / (w * w).sum()),
-                "two guesses, one at each end: yours is {your_first:.2f} for both of them, it should "
-                "be one number for each"),
+                "two guesses, one at each end: yours is {your_first:.2f} for both of them, it "
+                "should be one number for each"),
         Mistake("clipped", flat(lambda g, c, e, w: (((g - e) * w).sum(1) / (w * w).sum(1))
                                 .clamp(0, 1)),
                 "half as far again as the copier: yours is {your_beyond:.2f}, it should be "
