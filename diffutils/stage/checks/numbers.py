@@ -478,7 +478,6 @@ QUESTIONS = (
                   "squared, and it stands beside a root"),
             Wrong("width", lambda: sprites_for(1), "that makes the whole interval 2 points wide; "
                   "give or take 2 makes it 4"),
-            Wrong("half", lambda: sprites_for(4), "that is give or take 4 points"),
             Wrong("worst-case", lambda: sprites_for(2, p=0.5), "that would do for any share; for "
                   "80 % fewer are enough"),
             Wrong("share-alone", lambda: 1.96**2 * 0.8 / 0.02**2, "the share came in, what is "
@@ -527,7 +526,6 @@ QUESTIONS = (
                   "training set not at all"),
             Wrong("share-drawn", lambda: 200 / 12768, "that is the share of the world that is "
                   "drawn"),
-            Wrong("worlds-by-samples", lambda: 12768 / 200, "the training set has to come in"),
             Wrong("odds", lambda: 200 * 2000 / (12768 - 2000), "the training set was divided by "
                   "those outside it, and not by all"),
             Wrong("outside", lambda: 12768 - 2000, "so many are outside the training set"),
