@@ -18,7 +18,7 @@ import torch
 
 from diffutils.descent import guess_noise
 from diffutils.ideal import IdealDenoiser
-from diffutils.measure import variety
+from diffutils.measure import frechet_distance, kernel_distance, variety
 from diffutils.noising import perturb_input, predict_x0
 from diffutils.pixels import to_float
 from diffutils.sampling import sample_ddim, sample_ddpm
@@ -772,6 +772,62 @@ CHOICES += (
                 "It errs at the last levels, where the ratio of signal to noise, by which errors "
                 "are weighted, is huge.",
                 "of its {sure:.0f} bits only {below:.0f} % are spent below level 100",
+            ),
+        ),
+    ),
+)
+
+
+# --- why real sprites are far from real sprites, lesson 08 ---------------------------------------
+
+
+@cache
+def measure_floor():
+    """Real sprites from other real ones: by Fréchet's distance, its two parts, and the kernel's."""
+    x0 = some_sprites(3000)
+    real, sets = x0[:2000], x0[2000:].split(250)
+    far = [frechet_distance(some, real) for some in sets]
+    means = [(some.mean(0) - real.mean(0)).square().sum().item() for some in sets]
+    kernel = torch.tensor([kernel_distance(some, real) for some in sets])
+    return {
+        "far": sum(far) / len(far), "means": 100 * sum(means) / sum(far),
+        "least": min(far), "most": max(far), "kernel": kernel.mean().abs().item(),
+        "spread": kernel.std().item(), "itself": abs(frechet_distance(sets[0], sets[0])),
+        "thin": torch.linalg.matrix_rank(torch.cov(sets[0].flatten(1).T.double())).item(),
+    }  # fmt: skip
+
+
+CHOICES += (
+    Choice(
+        "why-a-floor",
+        "250 real sprites have a large Fréchet distance from 2,000 other real ones, by pixels. "
+        "Why is it not about 0?",
+        measure_floor,
+        (
+            Answer(
+                "another-law",
+                "Each draw of the forge has a law of its own, so that the two sets do differ.",
+                "then every distance would see it. The kernel distance of these sets is "
+                "{kernel:.4f}, with a spread of {spread:.4f} from set to set; Fréchet's is between "
+                "{least:.0f} and {most:.0f} for each of them",
+            ),
+            Answer(
+                "rounding",
+                "The root of a product of two matrices of 768 by 768 is full of rounding errors.",
+                "the same formula with the same matrices gives a set's distance from itself as "
+                "{itself:.5f}; between sets it is {far:.0f}",
+            ),
+            Answer(
+                "means",
+                "The average of so few sprites is off, and the distance of the averages is in it.",
+                "the averages make up {means:.1f} % of the {far:.0f}",
+            ),
+            Answer(
+                "right",
+                "A covariance counted from so few is off in each of its many directions.",
+                "250 sprites span {thin} of 768 directions and have no spread at all in the rest, "
+                "and each such error adds to the distance: {far:.0f} in all, of which the averages "
+                "are {means:.1f} %",
             ),
         ),
     ),
