@@ -22,7 +22,8 @@ def test_ratios_fall_by_the_same_factor_from_level_to_level():
     schedule = even_in_ratio(50, 200, 1e-3)
     ratio = schedule.alpha_bar[1:] / (1 - schedule.alpha_bar[1:])
     assert ratio[[0, -1]].tolist() == pytest.approx([200, 1e-3], rel=1e-7)
-    assert ratio.log().diff().numpy() == pytest.approx(np.full(49, math.log(1e-3 / 200) / 49), rel=1e-6)
+    even = np.full(49, math.log(1e-3 / 200) / 49)
+    assert ratio.log().diff().numpy() == pytest.approx(even, rel=1e-6)
 
 
 def test_a_sprites_own_bits_are_those_of_its_class_its_shape_and_its_palettes():

@@ -7,6 +7,7 @@ sentences with blanks for what it found.
 """
 
 import copy
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import torch
 
 from diffutils.descent import guess_noise
 from diffutils.ideal import IdealDenoiser
-from diffutils.measure import variety
+from diffutils.measure import frechet_distance, kernel_distance, variety
 from diffutils.noising import perturb_input, predict_x0
 from diffutils.pixels import to_float
 from diffutils.sampling import sample_ddim, sample_ddpm
@@ -27,6 +28,7 @@ from diffutils.sprites.judge import seen
 from diffutils.stage import dial
 from diffutils.stage.checks.engine import Result
 from diffutils.stage.controlling import (
+    controlling,
     exact_draws,
     guided_counts,
     in_their_span,
@@ -34,6 +36,7 @@ from diffutils.stage.controlling import (
     total_variation,
     uncertain_world,
 )
+from diffutils.stage.ledger import cost_by_level, ledger
 from diffutils.weights import load_pretrained
 
 LETTERS = "abcd"
@@ -768,6 +771,130 @@ CHOICES += (
                 "each level finds the picture cleaner than it should be.",
                 "in the clean sprite the network guesses noise of std {guess:.4f}, and the way up "
                 "ends with std {few:.2f}; from level 5, with real noise in it, with {noisy:.2f}",
+            ),
+        ),
+    ),
+)
+
+
+# --- what conviction costs in bits, lesson 08 ----------------------------------------------------
+
+
+@cache
+@torch.no_grad()
+def measure_conviction():
+    """The bill of the palette network at two convictions, and what its answers look like."""
+    bills, found = ledger()["cost"], {}
+    schedule, x0 = linear_schedule(), some_sprites(60)
+    x_t = perturb_input(x0, 300, noise_like(x0, 1), schedule=schedule)
+    nn_model, _ = load_pretrained()
+    sure, palette = nn_model.conviction, nn_model.palette[nn_model.palette[:, 0] <= 1]
+    for name, nn_model.conviction in (("plain", 1.0), ("sure", sure)):
+        guess = predict_x0(x_t, 300, nn_model(x_t, torch.tensor(0.6).expand(60)), schedule=schedule)
+        pixels = guess.permute(0, 2, 3, 1).reshape(-1, 1, 3)
+        pure = ((pixels - palette).abs().amax(2).amin(1) < 2 / 127.5).double().mean().item()
+        found[f"{name}_pure"] = 100 * pure
+    levels, bits = cost_by_level("as shipped")
+    below = bits[-1] - bits[levels.index(100)]
+    (plain, plain_error), (shipped, shipped_error) = bills["conviction 1"], bills["as shipped"]
+    guided = next(row for row in controlling()["guidance"]["palette"] if row["scale"] == 1)
+    return found | {
+        "plain": plain, "plain_error": plain_error, "sure": shipped, "sure_error": shipped_error,
+        "apart": (shipped - plain) / math.hypot(plain_error, shipped_error),
+        "below": 100 * below / bits[-1], "parts": guided["parts"][0],
+        "spread": guided["parts"][1],
+    }  # fmt: skip
+
+
+CHOICES += (
+    Choice(
+        "why-sure-costs",
+        "With conviction 20 the network draws cleaner sprites than with 1, and yet its bill in "
+        "bits is more than twice as high. Why?",
+        measure_conviction,
+        (
+            Answer(
+                "chance",
+                "So few sprites were measured that the two bills cannot be told apart.",
+                "they can: {plain:.1f} ± {plain_error:.1f} bits with 1 and {sure:.1f} ± "
+                "{sure_error:.1f} with 20, {apart:.0f} standard errors apart",
+            ),
+            Answer(
+                "right",
+                "Where several sprites are possible the best answer is their average; a sure one "
+                "picks.",
+                "at level 300 {sure_pure:.0f} % of the pixels of its guess have a colour of the "
+                "palette with 20, and {plain_pure:.0f} % with 1. A pick is sharp, and farther from "
+                "the average than the average is from the truth",
+            ),
+            Answer(
+                "left-out",
+                "The sure network no longer draws some parts at all, and what is never drawn costs "
+                "the most.",
+                "its samples show {parts:.0f} ± {spread:.0f} % as many different parts as "
+                "training sprites do; and the bill counts answers, level by level, no samples",
+            ),
+            Answer(
+                "last-levels",
+                "It errs at the last levels, where the ratio of signal to noise, by which errors "
+                "are weighted, is huge.",
+                "of its {sure:.0f} bits only {below:.0f} % are spent below level 100",
+            ),
+        ),
+    ),
+)
+
+
+# --- why real sprites are far from real sprites, lesson 08 ---------------------------------------
+
+
+@cache
+def measure_floor():
+    """Real sprites from other real ones: by Fréchet's distance, its two parts, and the kernel's."""
+    x0 = some_sprites(3000)
+    real, sets = x0[:2000], x0[2000:].split(250)
+    far = [frechet_distance(some, real) for some in sets]
+    means = [(some.mean(0) - real.mean(0)).square().sum().item() for some in sets]
+    kernel = torch.tensor([kernel_distance(some, real) for some in sets])
+    return {
+        "far": sum(far) / len(far), "means": 100 * sum(means) / sum(far),
+        "least": min(far), "most": max(far), "kernel": kernel.mean().abs().item(),
+        "spread": kernel.std().item(), "itself": abs(frechet_distance(sets[0], sets[0])),
+        "thin": torch.linalg.matrix_rank(torch.cov(sets[0].flatten(1).T.double())).item(),
+    }  # fmt: skip
+
+
+CHOICES += (
+    Choice(
+        "why-a-floor",
+        "250 real sprites have a large Fréchet distance from 2,000 other real ones, by pixels. "
+        "Why is it not about 0?",
+        measure_floor,
+        (
+            Answer(
+                "another-law",
+                "Each draw of the forge has a law of its own, so that the two sets do differ.",
+                "then every distance would see it. The kernel distance of these sets is "
+                "{kernel:.4f}, with a spread of {spread:.4f} from set to set; Fréchet's is between "
+                "{least:.0f} and {most:.0f} for each of them",
+            ),
+            Answer(
+                "rounding",
+                "The root of a product of two matrices of 768 by 768 is full of rounding errors.",
+                "the same formula with the same matrices gives a set's distance from itself as "
+                "{itself:.5f}; between sets it is {far:.0f}",
+            ),
+            Answer(
+                "means",
+                "The average of so few sprites is off, and the distance of the averages is in it.",
+                "the averages make up {means:.1f} % of the {far:.0f}",
+            ),
+            Answer(
+                "right",
+                "A covariance counted from so few is off in each of its many directions.",
+                "250 sprites span {thin} of 768 directions and have no spread at all in the rest, "
+                "and each such error adds to the distance: {far:.0f} in all, of which the averages "
+                "are {means:.1f} %",
             ),
         ),
     ),
