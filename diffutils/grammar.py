@@ -81,6 +81,19 @@ class GrammarDenoiser:
         parts = [self.open_bits(*few) for few in self.in_chunks("bits_left", x, i, c)]
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
+    def posterior(self, x, i, c=None):
+        """What x at level i, 1..T, leaves possible: {name: probabilities (B, K) float64}.
+
+        "class"        of the five classes
+        "shape"        of all shapes, class after class, as `judge.all_shapes` has them
+        "skin" ...     of the palettes of each role that has several; the row of a picture adds up
+                       to the probability that the role shows
+        """
+        check_sprites("posterior", x)
+        check_count("posterior", "i", i, highest=self.schedule.timesteps)
+        parts = [self.possible(*few) for few in self.in_chunks("posterior", x, i, c)]
+        return {name: torch.cat([part[name].T for part in parts]).double() for name in parts[0]}
+
     def guess(self, where, x, i, c):
         """`guess_x0`, asked for by the function `where`."""
         parts = [self.average(*few) for few in self.in_chunks(where, x, i, c)]
@@ -109,6 +122,18 @@ class GrammarDenoiser:
         parts = zip(self.classes, shares, strict=True)
         mean = sum(part.average(y, variance, share) for part, share in parts)  # (256, 3, B)
         return 1 + mean.permute(2, 1, 0) / HALF_RANGE
+
+    def possible(self, y, variance, shares):
+        """What `posterior` returns, turned round: (K, B)."""
+        found = {"class": torch.stack([share.sum(0) for share in shares]),
+                 "shape": torch.cat(shares)}  # fmt: skip
+        for part, share in zip(self.classes, shares, strict=True):
+            for piece in part.pieces:
+                if isinstance(piece, RolePiece):
+                    weight = piece.gathered(share) * piece.shown[:, None]
+                    of_palette = piece.shares(y, variance, weight).sum(1)  # (P, B)
+                    found[piece.role] = found.get(piece.role, 0) + of_palette
+        return found
 
     def open_bits(self, y, variance, shares):
         """What `bits_left` returns."""
@@ -161,12 +186,19 @@ class ClassPieces:
         """The sum of share (S, B) times each shape's average sprite, minus white: (256, 3, B)."""
         total = torch.zeros_like(y)
         for piece in self.pieces:
-            weight = torch.zeros(piece.ways, y.shape[2]).index_add_(0, piece.of_shape, share)
-            piece.add_average(total, y, variance, weight)
+            piece.add_average(total, y, variance, piece.gathered(share))
         return total
 
 
-class FixedPiece:
+class Piece:
+    """Pixels that are drawn in V ways: `ways`, and which of them in each shape: `of_shape`."""
+
+    def gathered(self, share):
+        """The probability of each way from that of each shape, (S, B): (V, B)."""
+        return torch.zeros(self.ways, share.shape[1]).index_add_(0, self.of_shape, share)
+
+
+class FixedPiece(Piece):
     """Four rows of pixels whose letters have one palette: V patterns of colours (V, K, 3)."""
 
     def __init__(self, band):
@@ -190,10 +222,11 @@ class FixedPiece:
         total[self.columns] += mean.view(-1, 3, y.shape[2])
 
 
-class RolePiece:
+class RolePiece(Piece):
     """One colour role: V ways to draw it in three tones, each in P palettes."""
 
     def __init__(self, role):
+        self.role = forge.ROLES[role.role]
         self.tones = [(torch.from_numpy(columns), torch.from_numpy(masks).float())
                       for columns, masks in role.tones]
         self.which = torch.from_numpy(role.which)  # (V, 3)
@@ -221,8 +254,12 @@ class RolePiece:
         """The entropy of the palette in each way: (V, B)."""
         return nats_of(torch.softmax(self.by_palette(y, variance), dim=0)) * self.shown[:, None]
 
+    def shares(self, y, variance, weight):
+        """How likely each palette is in each way, whose own probability is weight: (P, V, B)."""
+        return torch.softmax(self.by_palette(y, variance), dim=0) * weight
+
     def add_average(self, total, y, variance, weight):
-        share = torch.softmax(self.by_palette(y, variance), dim=0) * weight  # (P, V, B)
+        share = self.shares(y, variance, weight)
         colour = torch.einsum("pk,pvb->vkb", self.colours, share)  # (V, 9, B)
         for tone, (columns, masks) in enumerate(self.tones):
             of_mask = torch.zeros(len(masks), 3, y.shape[2])

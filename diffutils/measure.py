@@ -5,6 +5,8 @@ depend on each other, has a function of its own for that. Images are (B, C, H, W
 Whether a sprite is a legal one is the judge's business, not this module's.
 """
 
+import math
+
 import torch
 
 from diffutils.descent import ask, check_context
@@ -51,6 +53,31 @@ def loss_by_level(nn_model, x0, levels, *, schedule, context=None, seed=0):
         eps = ask("loss_by_level", nn_model, x_t, i, schedule, context)
         losses.append(((eps - noise) ** 2).double().mean())
     return torch.stack(losses).cpu()
+
+
+def bits_told(errors, ratios):
+    """What noisy pictures have told of their sprites, in bits, up to each ratio: (K,) float64.
+
+    errors   (K,) mean squared errors of the guessed sprite, each summed over all numbers of it
+    ratios   (K,) of signal to noise, alpha_bar / (1 - alpha_bar), above 0 and rising
+
+    Half the integral of the error over the ratio, from 0 on, in nats (I-MMSE: Guo, Shamai and
+    Verdú, 2005, arXiv cs/0412108, theorem 2; of diffusion: Kong et al., arXiv 2302.03792), here by
+    trapezoids over the logarithm of the ratio. Of the best denoiser it is the information, in the
+    end the entropy of the sprite. Below the first ratio the error counts as it is there.
+    """
+    errors, ratios = (torch.from_numpy(check_numbers("bits_told", name, values)) for name, values
+                      in (("errors", errors), ("ratios", ratios)))  # fmt: skip
+    if errors.ndim != 1 or errors.shape != ratios.shape or len(errors) == 0:
+        shapes = f"{tuple(errors.shape)} and ratios {tuple(ratios.shape)}"
+        raise ValueError(f"bits_told: errors has shape {shapes}; expected (K,) of both, K >= 1")
+    check_finite("bits_told", "errors", errors)
+    check_finite("bits_told", "ratios", ratios)
+    if ratios[0] <= 0 or (ratios.diff() <= 0).any():
+        raise ValueError("bits_told: ratios do not rise from above 0; expected the noisiest first")
+    heights = errors * ratios  # since d ratio = ratio d log(ratio)
+    pieces = (heights[1:] + heights[:-1]) / 2 * ratios.log().diff()
+    return torch.cat([heights[:1], pieces]).cumsum(0) / 2 / math.log(2)
 
 
 def distance_to_average(samples, x0):

@@ -33,13 +33,12 @@ from diffutils.interrupts import Terminated, termination_raised
 from diffutils.pixels import to_float, to_uint8
 from diffutils.sampling import sample_ddim, sample_ddpm
 from diffutils.schedule import linear_schedule
-from diffutils.sprites import count_sprites, forge_sprites
-from diffutils.sprites.forge import CLASSES
+from diffutils.sprites import forge_sprites
+from diffutils.sprites.forge import CLASSES, training_counts
 from diffutils.training import CONTEXT_DROPOUT, bound_weights, fit, min_snr_weights
 from diffutils.weights import KINDS, kind_of, load_weights, save_weights, weights_metadata
 
 PROGRAM = "python -m diffutils.train"
-MOST_PER_CLASS = 60_000
 WEIGHTS = {"palette": bound_weights, "plain": min_snr_weights}  # what each learns best with
 SAMPLE_EVERY = 20  # sheets of samples a run
 
@@ -78,11 +77,9 @@ class Sprites:
 def forged(seed):
     """Forged sprites of the split "train": of each class 60,000, or a quarter of those it has.
 
-    A quarter at most, so that of what a perfect network draws three quarters would be new.
+    How many of each, and why no more, says `training_counts`.
     """
-    counts = {name: min(MOST_PER_CLASS, count // 4)
-              for name, count in count_sprites().items() if name != "total"}
-    draws = [forge_sprites(n, seed, classes=[name]) for name, n in counts.items()]
+    draws = [forge_sprites(n, seed, classes=[name]) for name, n in training_counts().items()]
     images, contexts, factors = (list(part) for part in zip(*draws, strict=True))
     return Sprites(images, contexts, np.concatenate(factors), CLASSES)
 

@@ -97,7 +97,7 @@ def test_what_the_training_command_cannot_use_is_one_line(
     said, tmp_path, monkeypatch, arguments, words
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(train, "MOST_PER_CLASS", 4)
+    monkeypatch.setattr("diffutils.sprites.forge.MOST_PER_CLASS", 4)
     refused(said(train, *arguments), *words)
     assert not list(tmp_path.rglob("*.safetensors"))
 
@@ -325,7 +325,7 @@ def test_class_names_are_printed_and_kept_in_the_order_of_the_contexts(said, tmp
 
 
 def test_the_forged_classes_are_kept_too(said, tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "MOST_PER_CLASS", 4)
+    monkeypatch.setattr("diffutils.sprites.forge.MOST_PER_CLASS", 4)
     code, _, err = said(train, *FEW, "--output", tmp_path / "first")
     assert code == 0, err
     assert weights_metadata(tmp_path / "first")["class_names"] == list(CLASSES)

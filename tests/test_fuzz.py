@@ -44,6 +44,7 @@ from diffutils.sprites.relatives import relatives
 from diffutils.stage import reference
 from diffutils.stage.figures import (
     Figure,
+    bits_by_level,
     plot_bars,
     plot_dots,
     plot_histogram,
@@ -308,6 +309,7 @@ CALLS = [
     Call(GrammarDenoiser, {"schedule": SCHEDULE, "split": "train"}, of_kind(GrammarDenoiser), 40),
     Call(GRAMMAR, {"x": X[:1], "t": 0.5, "c": None}, like("x"), 100, "GrammarDenoiser"),
     Call(GRAMMAR.guess_x0, {"x": X[:1], "i": 3}, like("x"), 100),
+    Call(GRAMMAR.posterior, {"x": X[:1], "i": 3}, of_kind(dict), 60),
     Call(denoise_add_noise, {"x": X, "i": LEVELS, "pred_noise": X, "z": X, "schedule": SCHEDULE},
          like("x"), 400),
     Call(denoise_ddim, {"x": X, "i": 5, "i_prev": 2, "pred_noise": X, "schedule": SCHEDULE},
@@ -329,6 +331,7 @@ CALLS = [
     Call(measure.loss_by_level, {"nn_model": Toy(), "x0": X, "levels": [1, 3],
          "schedule": SCHEDULE, "context": torch.ones(3, 5), "seed": 0},
          shape(lambda a: (len(a["levels"]),)), 300),
+    Call(measure.bits_told, {"errors": [2.0, 1.0], "ratios": [0.1, 0.2]}, batch("errors")),
     Call(measure.distance_to_average, {"samples": X, "x0": X[:2]}, batch("samples"), 200),
     Call(measure.variety, {"samples": X}, batch("samples")),
     Call(measure.variety_and_error, {"samples": X}, of_kind(tuple)),
@@ -349,6 +352,8 @@ CALLS = [
          "dashed": ["a"], "marks": {"m": 2.0},
          "x_log": False, "y_log": False, "y_limits": (0.0, 5.0)} | LOOK, is_figure, 60),
     Call(plot_schedules, {"schedules": {"a": SCHEDULE}, "marks": {"m": 2}} | LOOK, is_figure, 20),
+    Call(bits_by_level, {"levels": [1, 5], "parts": {"a": [0.0, 1.0]}, "total": 3.0} | LOOK,
+         is_figure, 60),
     Call(plot_histogram, {"values": {"a": X[0].numpy()}, "x_label": "x", "colours":
          {"a": "#112233"}, "limit": 4.0} | LOOK, is_figure, 40),
     Call(plot_bars, {"bars": {"a": (1.0, 0.2), "b": 2.0}, "x_label": "x", "colours":

@@ -96,6 +96,62 @@ def test_the_bits_left_open_are_the_entropies_of_the_written_list(small, listed,
     assert_close(left["palettes"], entropy(shares) - of_shape, rtol=0, atol=5e-3)
 
 
+@pytest.mark.parametrize("i", [100, 430, 500])
+def test_the_posterior_is_that_of_the_written_list(small, listed, i, generator):
+    """By the slow sum: of classes, of shapes, and of the palettes of each role."""
+    sprites, chances, classes = listed
+    x0 = sprites[torch.randint(len(sprites), (20,), generator=generator)]  # two chunks
+    x_t = perturb_input(x0, i, torch.randn(x0.shape, generator=generator), schedule=SCHEDULE)
+    shares, found = slow_shares(x_t, i, sprites, chances), small.posterior(x_t, i)
+    factors = np.concatenate([listed_factors(name) for name in FEW])
+    firsts = np.cumsum([0, *(len(class_table(name)) for name in CLASSES)])
+    shapes = torch.tensor([firsts[CLASSES.index(name)] + shape for name in FEW
+                           for shape in FEW[name] for _ in range(class_table(name).sprites[shape])])
+    of_shape = torch.zeros(20, firsts[-1], dtype=torch.float64).index_add_(1, shapes, shares)
+    of_class = torch.zeros(20, 5, dtype=torch.float64).index_add_(1, classes, shares)
+    assert_close(found["class"], of_class, rtol=0, atol=1e-4)
+    assert_close(found["shape"], of_shape, rtol=0, atol=1e-4)
+    several = [role for role, count in zip(ROLES, forge.palette_counts(), strict=True) if count > 1]
+    assert set(found) == {"class", "shape", *several}
+    for role in several:
+        values = torch.from_numpy(factors[role].astype(np.int64))
+        expected = torch.stack([shares[:, values == k].sum(1)
+                                for k in range(found[role].shape[1])], dim=1)  # fmt: skip
+        assert_close(found[role], expected, rtol=0, atol=1e-4)
+
+
+def listed_factors(name):
+    """The factors of the written list, of one class."""
+    table = class_table(name)
+    counts = [int(table.sprites[shape]) for shape in FEW[name]]
+    return np.concatenate([class_factors(table, np.full(count, shape), np.arange(count))
+                           for shape, count in zip(FEW[name], counts, strict=True)])
+
+
+def test_of_all_cases_with_a_belief_so_many_are_true_as_it_says():
+    """Calibrated, by Monte Carlo on the full grammar: class, shape and each role's palettes."""
+    images, contexts, factors = forge_sprites(400, seed=9)
+    x0 = to_float(images)
+    noise = torch.randn(x0.shape, generator=torch.Generator().manual_seed(9))
+    x_t = perturb_input(x0, 430, noise, schedule=SCHEDULE)
+    found = GrammarDenoiser(schedule=SCHEDULE).posterior(x_t, 430)
+    counts = [len(class_table(name)) for name in CLASSES]
+    shapes = np.empty(400, int)
+    for k, name in enumerate(CLASSES):
+        rows = factors["class"] == k
+        shapes[rows] = sum(counts[:k]) + forge.shape_index(class_table(name), factors[rows])
+    true = {"class": contexts.argmax(1), "shape": shapes}
+    true |= {role: factors[role].astype(int) for role in found if role in ROLES}
+    for name, belief in found.items():
+        shows = torch.from_numpy(true[name] >= 0)
+        right = belief[shows, true[name][shows]].sum()
+        # what is believed of the truth has, on average, the size of what is believed of anything:
+        # E p(truth) = E sum p^2; a belief that is too sure or too modest breaks it
+        apart = torch.where(shows, belief[torch.arange(400), true[name]], 0) - (belief**2).sum(1)
+        error = float(apart.std() / 20)
+        assert 0 < right and abs(float(apart.mean())) < 3.5 * error < 0.15, name
+
+
 def test_before_anything_is_seen_the_training_sprites_hold_20_188_bits():
     faint = NoiseSchedule([0.9] * 12)  # alpha_bar ends at 1e-12
     left = GrammarDenoiser(schedule=faint).bits_left(torch.zeros(1, 3, 16, 16), 12)
@@ -182,6 +238,7 @@ def test_the_loss_is_lower_where_the_sprites_come_from_the_split_it_knows(genera
         (lambda ideal, x: ideal(x, 0.0), "t has level 0"),
         (lambda ideal, x: ideal(x[:, :, :8], 0.5), r"expected \(B, 3, 16, 16\)"),
         (lambda ideal, x: ideal.bits_left(x, 501), "i is 501"),
+        (lambda ideal, x: ideal.posterior(x, 501), "posterior: i is 501"),
         (lambda ideal, x: ideal.bits_left(x[:, :, :8], 9), r"expected \(B, 3, 16, 16\)"),
     ],
 )

@@ -10,6 +10,7 @@ from torch.testing import assert_close
 
 from diffutils import IdealDenoiser, linear_schedule
 from diffutils.measure import (
+    bits_told,
     distance_floor,
     distance_to_average,
     frechet_distance,
@@ -20,6 +21,7 @@ from diffutils.measure import (
     variety,
     variety_and_error,
 )
+from diffutils.stage.ledger import even_in_ratio
 
 SCHEDULE = linear_schedule()
 
@@ -181,3 +183,53 @@ def test_the_floor_compares_disjoint_sets_and_the_same_ones_for_a_seed():
 def test_bad_arguments_are_named(call, message):
     with pytest.raises((TypeError, ValueError), match=message):
         call()
+
+
+def ratios_of(schedule):
+    """The levels from the noisiest to the clearest, and their ratios."""
+    levels = list(range(schedule.timesteps, 0, -1))
+    return levels, schedule.alpha_bar[levels] / (1 - schedule.alpha_bar[levels])
+
+
+def test_the_bits_of_gaussian_numbers_are_those_of_shannons_formula():
+    """One number N(0, s^2): the error is s^2 / (1 + r s^2), the bits log2(1 + r s^2) / 2."""
+    _, ratios = ratios_of(even_in_ratio(120, 1e3, 1e-5))
+    told = bits_told(0.25 / (1 + 0.25 * ratios), ratios)
+    assert_close(told, torch.log2(1 + 0.25 * ratios) / 2, rtol=3e-3, atol=0)
+
+
+def test_two_sprites_hold_one_bit_by_an_integral_of_scipy():
+    """x = +1 or -1: the error is 1 - E tanh(r + sqrt(r) z)."""
+    from scipy.integrate import quad
+
+    def error(r):
+        def part(z):
+            return np.tanh(r + r**0.5 * z) * math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+        return 1 - quad(part, -12, 12, epsabs=1e-11)[0]
+
+    _, ratios = ratios_of(even_in_ratio(60, 200, 1e-4))
+    told = bits_told([error(float(r)) for r in ratios], ratios)
+    assert told[-1] == pytest.approx(1, abs=2e-4) and (told.diff() >= -1e-9).all()
+
+
+def test_the_ideal_of_n_sprites_tells_ln_n(generator):
+    x0, schedule = 2 * torch.rand(20, 3, 4, 4, generator=generator) - 1, even_in_ratio(30)
+    levels, ratios = ratios_of(schedule)
+    losses = loss_by_level(IdealDenoiser(x0, schedule=schedule), x0.repeat(500, 1, 1, 1), levels,
+                           schedule=schedule)  # fmt: skip
+    told = bits_told(48 * losses / ratios, ratios)
+    assert told[-1] == pytest.approx(math.log2(20), rel=0.01)
+
+
+def test_below_the_first_ratio_the_error_counts_as_it_is_there():
+    assert_close(bits_told([3.0], [0.5]), torch.tensor([0.75 / math.log(2)]).double())
+
+
+@pytest.mark.parametrize(("errors", "ratios", "message"), [
+    ([1.0, 2.0], [0.1], "errors has shape"), ([], [], "errors has shape"),
+    ([1.0, 2.0], [0.2, 0.1], "ratios do not rise"), ([1.0], [0.0], "ratios do not rise"),
+    ([math.nan], [1.0], "errors holds"), ([1.0], [math.inf], "ratios holds"),
+])  # fmt: skip
+def test_errors_and_ratios_that_do_not_fit_are_named(errors, ratios, message):
+    with pytest.raises(ValueError, match=f"bits_told: {message}"):
+        bits_told(errors, ratios)

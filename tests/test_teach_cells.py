@@ -351,6 +351,15 @@ def two_shares_by_hand(cell):
     assert (names["p1"] - names["p2"]) / names["error"] == pytest.approx(apart)
 
 
+@compares("08", "share, count = 96 / 120")
+def an_interval_by_hand(cell):
+    names = cell(Share=Share)
+    ones = torch.tensor([1.0] * 96 + [0.0] * 24, dtype=torch.float64)
+    assert names["std"] == pytest.approx(ones.std(correction=0).item() / 120**0.5)
+    wilson, hand = Share(96, 120), 1.96 * names["std"]
+    assert abs((wilson.high - wilson.low) / (2 * hand) - 1) < 0.05
+
+
 @pytest.mark.parametrize(("lesson", "words"), COMPARISONS, ids=lambda part: part)
 def test_a_teach_cell_gives_the_numbers_of_the_library(lesson, words):
     assert "teach" in cell_with(lesson, words).metadata.tags

@@ -699,7 +699,7 @@ def test_a_path_to_sprites_that_is_not_there_is_named(tmp_path):
 def small_world(monkeypatch):
     """A schedule of 25 levels and 40 sprites a class."""
     monkeypatch.setattr(train, "linear_schedule", lambda: linear_schedule(25, 0.002, 0.4))
-    monkeypatch.setattr(train, "MOST_PER_CLASS", 40)
+    monkeypatch.setattr("diffutils.sprites.forge.MOST_PER_CLASS", 40)
 
 
 def test_the_command_trains_on_forged_sprites_and_scores_can_be_measured_anew(

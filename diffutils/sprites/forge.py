@@ -26,6 +26,7 @@ HEIGHT = 16
 CLASSES = ("hero", "non-hero", "food", "spell", "side-facing")
 SPLITS = ("train", "held_out", "all")
 HELD_OUT_EVERY = 5
+MOST_PER_CLASS = 60_000
 ROLE_LETTERS = {
     "skin": "Ssz", "hair": "Hhj", "cloth": "Ccd", "trim": "Tty", "main": "Aaq",
     "accent": "Eef", "metal": "Mmn", "brown": "Bbv", "leaf": "Llg", "fire": "Rrx",
@@ -408,6 +409,15 @@ def forge_sprites(n, seed, *, split="train", classes=None):
         factors[k::len(names)] = draw_class(class_table(name), share, seed, split)
     contexts = np.eye(len(CLASSES), dtype=np.float32)[factors["class"]]
     return render(factors), contexts, factors
+
+
+def training_counts():
+    """{class: n}, what the command trains on: 60,000 sprites of a class, or a quarter of it.
+
+    A quarter at most, so that of what a perfect network draws three quarters would be new.
+    """
+    counts = count_sprites()
+    return {name: min(MOST_PER_CLASS, counts[name] // 4) for name in CLASSES}
 
 
 def check_classes(classes):

@@ -203,6 +203,7 @@ def different_colours() -> tuple[np.ndarray, np.ndarray]:
 class RoleReader:
     """One role's pixels in the shapes of a class, and what its palettes cost.
 
+    role      int, which one of ROLES
     tones     for each tone, (columns (K,), masks bool (U, K)): the different masks
     which     int (V, 3), the three masks of each different way the role is drawn
     of_shape  int (S,), the way the role is drawn in each shape
@@ -210,6 +211,7 @@ class RoleReader:
     base      float32 (P, V, 1), sum of |d|^2 over the role's pixels
     """
 
+    role: int
     tones: list
     which: np.ndarray
     of_shape: np.ndarray
@@ -293,6 +295,7 @@ def role_reader(labels: np.ndarray, role: int) -> RoleReader:
     counts = np.stack([(drawn == letter).sum(1) for letter in range(first, first + 3)])
     base = (colours**2).sum(2).T @ counts
     return RoleReader(
+        role,
         tones,
         np.stack(which, 1),
         of_shape,

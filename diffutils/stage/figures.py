@@ -8,6 +8,7 @@
     plot_histogram(values, ...)           numbers against the normal curve
     plot_bars(bars, ...)                  amounts with error bars
     plot_dots(dots, ...)                  small differences, with error bars
+    bits_by_level(levels, parts, total)   what each level leaves open, one part on the other
 
 A colour means the same everywhere: SIGNAL blue, NOISE orange, IDEAL green, NETWORK purple. They
 are Okabe and Ito's, told apart by colour-blind readers, but for the purple, which is darker.
@@ -49,8 +50,8 @@ from diffutils.schedule import NoiseSchedule
 
 __all__ = [
     "AVERAGE", "Figure", "IDEAL", "INK", "NETWORK", "NOISE", "OTHER", "QUIET", "SIGNAL",
-    "plot_bars", "plot_dots", "plot_histogram", "plot_lines", "plot_schedules", "show_maps",
-    "show_rows", "show_sprites", "style", "to_float", "to_uint8",
+    "bits_by_level", "plot_bars", "plot_dots", "plot_histogram", "plot_lines", "plot_schedules",
+    "show_maps", "show_rows", "show_sprites", "style", "to_float", "to_uint8",
 ]  # fmt: skip
 
 SIGNAL, NOISE, IDEAL, NETWORK = "#0072B2", "#D55E00", "#009E73", "#751C75"
@@ -316,6 +317,65 @@ def plot_lines(
         name_ends(canvas, axes, curves, colours)
         described = [describe_curve(name, x, y, x_label) for name, (x, y) in curves.items()]
         return finish(canvas, text or sentences(title, y_label + " by " + x_label, *described))
+
+
+def bits_by_level(levels, parts, total, *, title=None, text=None):
+    """The bits that each level leaves open, one part on the other, below a line at all of them.
+
+    levels   (K,), two or more, in any order
+    parts    {name: (K,) bits, at least 0}, one to four; the first lies at the bottom
+    total    bits of all parts where nothing is seen at all
+
+        bits_by_level(levels, {"palettes": ..., "shape": ..., "class": ...}, 20.188)
+    """
+    where = "bits_by_level"
+    check_look(where, title, text)
+    check_positive(where, "total", total)
+    x = check_numbers(where, "levels", levels)
+    if x.ndim != 1 or len(x) < 2 or not (np.abs(x) <= 1e6).all() or len(set(x)) < len(x):
+        raise ValueError(f"{where}: levels has shape {x.shape}; expected two or more that differ")
+    parts = check_named(where, "parts", parts)
+    if not 1 <= len(parts) <= 4:
+        raise ValueError(f"{where}: parts has {len(parts)} parts; expected one to four")
+    order, heights = np.argsort(x), []
+    for name, bits in parts.items():
+        bits = check_numbers(where, f"parts[{name!r}]", bits)
+        if bits.shape != x.shape or not (np.abs(bits) <= 1e6).all():
+            raise ValueError(f"{where}: parts[{name!r}] has shape {bits.shape}; expected bits for "
+                             f"each of {len(x)} levels")
+        heights.append(bits[order].clip(0))
+    x, heights = x[order], np.array(heights)
+    tops = heights.cumsum(0)
+    colours = dict(zip(parts, (OTHER, SIGNAL, NETWORK, AVERAGE), strict=False))
+    with house_style():
+        canvas, (axes,) = new_canvas(1, title)
+        axes.stackplot(x, heights, colors=[colours[name] for name in parts], alpha=0.85)
+        axes.axhline(total, color=INK, linestyle="--", linewidth=1.5)
+        axes.set(xlabel="level", ylabel="bits still open", xlim=(x[0], x[-1]),
+                 ylim=(0, 1.12 * max(total, tops.max())))  # fmt: skip
+        axes.annotate(f"all there is to tell: {number(total, 4)} bits", (0.02, total),
+                      xycoords=("axes fraction", "data"), va="bottom", xytext=(0, 3),
+                      textcoords="offset points", color=INK)  # fmt: skip
+        middles = tops[:, -1] - heights[:, -1] / 2
+        canvas.draw_without_rendering()
+        low, high = axes.transAxes.transform([(0, 0), (1, 1)])[:, 1]
+        ys = [axes.transData.transform((x[-1], m))[1] for m in middles]
+        for name, y in zip(parts, spread_apart(ys, 21), strict=True):
+            axes.annotate(plain(name), (1.01, (y - low) / (high - low)), va="center",
+                          xycoords="axes fraction", color=darker(colours[name]),
+                          fontweight="bold")  # fmt: skip
+        told = [f"{name}: {number(y[-1], 3)} bits open at level {number(x[-1])}, "
+                f"half of that at {number(half_way(x, y))}"
+                for name, y in zip(parts, heights, strict=True)]
+        at_last = total - tops[-1, -1]
+        told += [f"level {number(x[-1])} has told {number(at_last, 2)} of {number(total, 4)} bits"]
+        return finish(canvas, text or sentences(title, *told))
+
+
+def half_way(x, y):
+    """The largest x at which y is at most half of its last number."""
+    below = np.flatnonzero(y <= y[-1] / 2)
+    return x[below[-1]] if len(below) else x[0]
 
 
 def plot_schedules(schedules, *, title=None, marks=None, text=None):

@@ -7,6 +7,7 @@ sentences with blanks for what it found.
 """
 
 import copy
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,14 +18,17 @@ import torch
 
 from diffutils.descent import guess_noise
 from diffutils.ideal import IdealDenoiser
-from diffutils.measure import variety
+from diffutils.measure import frechet_distance, kernel_distance, variety
 from diffutils.noising import perturb_input, predict_x0
 from diffutils.pixels import to_float
 from diffutils.sampling import sample_ddim, sample_ddpm
 from diffutils.schedule import NoiseSchedule, cosine_schedule, linear_schedule
-from diffutils.sprites import bob, forge_sprites
+from diffutils.sprites import bob, forge_sprites, render
+from diffutils.sprites.judge import seen
+from diffutils.stage import dial
 from diffutils.stage.checks.engine import Result
 from diffutils.stage.controlling import (
+    controlling,
     exact_draws,
     guided_counts,
     in_their_span,
@@ -32,6 +36,7 @@ from diffutils.stage.controlling import (
     total_variation,
     uncertain_world,
 )
+from diffutils.stage.ledger import cost_by_level, ledger
 from diffutils.weights import load_pretrained
 
 LETTERS = "abcd"
@@ -633,6 +638,71 @@ CHOICES += (
     ),
 )
 
+# --- copying, in lesson 08 -----------------------------------------------------------------------
+
+
+@cache
+def measure_no_copies():
+    """What 20 and 2,000 sprites make of the small network; what the ideals cost, and draw."""
+    few, many = dial.find(20)[0], dial.find(2000)[0]
+    factors, schedule, i = dial.training_set(2000, 0), linear_schedule(), 250
+    x0 = to_float(render(factors[:64]))
+    x_t = perturb_input(x0, i, noise_like(x0, 5), schedule=schedule)
+    copier = IdealDenoiser(to_float(render(factors)), schedule=schedule)
+    world = IdealDenoiser(to_float(render(dial.coats())), schedule=schedule)
+    sixteen = {"n_sample": 16, "n": 25, "schedule": schedule, "progress": False}
+    drawn, _ = sample_ddim(**sixteen, nn_model=IdealDenoiser(x0, schedule=schedule),
+                           generator=torch.Generator().manual_seed(1))  # fmt: skip
+    copies = seen(dial.judge(drawn).factors, factors[:64]).sum()
+    shown = dial.BATCH * dial.STEPS
+    return {
+        "few": few["read"], "of": few["samples"], "many": many["read"],
+        "chance": 100 * 2000 / len(dial.coats()),
+        "looks_few": shown / 20, "looks_many": shown / 2000, "copies": int(copies),
+        "copier": off(copier.guess_x0(x_t, i), x0), "general": off(world.guess_x0(x_t, i), x0),
+    }  # fmt: skip
+
+
+CHOICES += (
+    Choice(
+        "why-no-copies",
+        "Trained on 20 sprites, the small network draws copies; trained on 2,000, with the same "
+        "steps, hardly more than chance. Why?",
+        measure_no_copies,
+        (
+            Answer(
+                "loss",
+                "Of 2,000 sprites the lowest loss is not that of a copier any more, and training "
+                "finds the lowest.",
+                "then the copier would cost more on its own sprites. In 64 of the 2,000 at level "
+                "250 it is off by {copier:.4f} (mean square), the generaliser by {general:.4f}",
+            ),
+            Answer(
+                "fresh-noise",
+                "Fresh noise in every step keeps it from meeting the same picture twice, so that "
+                "it cannot learn any by heart.",
+                "the noise was as fresh with 20 sprites, and {few:.0f} of {of:.0f} samples are "
+                "read as one of them",
+            ),
+            Answer(
+                "right",
+                "What all sprites share is learnt from any of them; the details of one need many "
+                "looks at that one.",
+                "of 20 sprites each was shown {looks_few:.0f} times, of 2,000 each "
+                "{looks_many:.0f} times; read as one of them are {few:.0f} of {of:.0f} samples and "
+                "{many:.0f}, where chance alone gives {chance:.0f} in a hundred",
+            ),
+            Answer(
+                "many-starts",
+                "Each sample starts from noise of its own, and from so many starts there are ways "
+                "to sprites that nobody drew.",
+                "then an ideal denoiser would draw new ones too. Sixteen starts with that of 64 "
+                "sprites end in {copies:.0f} copies",
+            ),
+        ),
+    ),
+)
+
 # --- the way back to the noise, deeper in lesson 07 ----------------------------------------------
 
 
@@ -701,6 +771,130 @@ CHOICES += (
                 "each level finds the picture cleaner than it should be.",
                 "in the clean sprite the network guesses noise of std {guess:.4f}, and the way up "
                 "ends with std {few:.2f}; from level 5, with real noise in it, with {noisy:.2f}",
+            ),
+        ),
+    ),
+)
+
+
+# --- what conviction costs in bits, lesson 08 ----------------------------------------------------
+
+
+@cache
+@torch.no_grad()
+def measure_conviction():
+    """The bill of the palette network at two convictions, and what its answers look like."""
+    bills, found = ledger()["cost"], {}
+    schedule, x0 = linear_schedule(), some_sprites(60)
+    x_t = perturb_input(x0, 300, noise_like(x0, 1), schedule=schedule)
+    nn_model, _ = load_pretrained()
+    sure, palette = nn_model.conviction, nn_model.palette[nn_model.palette[:, 0] <= 1]
+    for name, nn_model.conviction in (("plain", 1.0), ("sure", sure)):
+        guess = predict_x0(x_t, 300, nn_model(x_t, torch.tensor(0.6).expand(60)), schedule=schedule)
+        pixels = guess.permute(0, 2, 3, 1).reshape(-1, 1, 3)
+        pure = ((pixels - palette).abs().amax(2).amin(1) < 2 / 127.5).double().mean().item()
+        found[f"{name}_pure"] = 100 * pure
+    levels, bits = cost_by_level("as shipped")
+    below = bits[-1] - bits[levels.index(100)]
+    (plain, plain_error), (shipped, shipped_error) = bills["conviction 1"], bills["as shipped"]
+    guided = next(row for row in controlling()["guidance"]["palette"] if row["scale"] == 1)
+    return found | {
+        "plain": plain, "plain_error": plain_error, "sure": shipped, "sure_error": shipped_error,
+        "apart": (shipped - plain) / math.hypot(plain_error, shipped_error),
+        "below": 100 * below / bits[-1], "parts": guided["parts"][0],
+        "spread": guided["parts"][1],
+    }  # fmt: skip
+
+
+CHOICES += (
+    Choice(
+        "why-sure-costs",
+        "With conviction 20 the network draws cleaner sprites than with 1, and yet its bill in "
+        "bits is more than twice as high. Why?",
+        measure_conviction,
+        (
+            Answer(
+                "chance",
+                "So few sprites were measured that the two bills cannot be told apart.",
+                "they can: {plain:.1f} ± {plain_error:.1f} bits with 1 and {sure:.1f} ± "
+                "{sure_error:.1f} with 20, {apart:.0f} standard errors apart",
+            ),
+            Answer(
+                "right",
+                "Where several sprites are possible the best answer is their average; a sure one "
+                "picks.",
+                "at level 300 {sure_pure:.0f} % of the pixels of its guess have a colour of the "
+                "palette with 20, and {plain_pure:.0f} % with 1. A pick is sharp, and farther from "
+                "the average than the average is from the truth",
+            ),
+            Answer(
+                "left-out",
+                "The sure network no longer draws some parts at all, and what is never drawn costs "
+                "the most.",
+                "its samples show {parts:.0f} ± {spread:.0f} % as many different parts as "
+                "training sprites do; and the bill counts answers, level by level, no samples",
+            ),
+            Answer(
+                "last-levels",
+                "It errs at the last levels, where the ratio of signal to noise, by which errors "
+                "are weighted, is huge.",
+                "of its {sure:.0f} bits only {below:.0f} % are spent below level 100",
+            ),
+        ),
+    ),
+)
+
+
+# --- why real sprites are far from real sprites, lesson 08 ---------------------------------------
+
+
+@cache
+def measure_floor():
+    """Real sprites from other real ones: by Fréchet's distance, its two parts, and the kernel's."""
+    x0 = some_sprites(3000)
+    real, sets = x0[:2000], x0[2000:].split(250)
+    far = [frechet_distance(some, real) for some in sets]
+    means = [(some.mean(0) - real.mean(0)).square().sum().item() for some in sets]
+    kernel = torch.tensor([kernel_distance(some, real) for some in sets])
+    return {
+        "far": sum(far) / len(far), "means": 100 * sum(means) / sum(far),
+        "least": min(far), "most": max(far), "kernel": kernel.mean().abs().item(),
+        "spread": kernel.std().item(), "itself": abs(frechet_distance(sets[0], sets[0])),
+        "thin": torch.linalg.matrix_rank(torch.cov(sets[0].flatten(1).T.double())).item(),
+    }  # fmt: skip
+
+
+CHOICES += (
+    Choice(
+        "why-a-floor",
+        "250 real sprites have a large Fréchet distance from 2,000 other real ones, by pixels. "
+        "Why is it not about 0?",
+        measure_floor,
+        (
+            Answer(
+                "another-law",
+                "Each draw of the forge has a law of its own, so that the two sets do differ.",
+                "then every distance would see it. The kernel distance of these sets is "
+                "{kernel:.4f}, with a spread of {spread:.4f} from set to set; Fréchet's is between "
+                "{least:.0f} and {most:.0f} for each of them",
+            ),
+            Answer(
+                "rounding",
+                "The root of a product of two matrices of 768 by 768 is full of rounding errors.",
+                "the same formula with the same matrices gives a set's distance from itself as "
+                "{itself:.5f}; between sets it is {far:.0f}",
+            ),
+            Answer(
+                "means",
+                "The average of so few sprites is off, and the distance of the averages is in it.",
+                "the averages make up {means:.1f} % of the {far:.0f}",
+            ),
+            Answer(
+                "right",
+                "A covariance counted from so few is off in each of its many directions.",
+                "250 sprites span {thin} of 768 directions and have no spread at all in the rest, "
+                "and each such error adds to the distance: {far:.0f} in all, of which the averages "
+                "are {means:.1f} %",
             ),
         ),
     ),

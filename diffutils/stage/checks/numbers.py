@@ -65,6 +65,11 @@ def share_of_black(votes):
     return 1 / (1 + math.exp(0.6 * signal / variance - votes))
 
 
+def sprites_for(points, p=0.8, z=1.96):
+    """How many sprites tell a share of p with a margin of so many points."""
+    return z**2 * p * (1 - p) / (points / 100) ** 2
+
+
 # --- what any other number would mean -------------------------------------------------------------
 
 
@@ -147,6 +152,24 @@ def tell_odds(answer):
     if votes < 0:
         return "less-likely", f"that is what {votes:.1f} votes would do, and make black less likely"
     return "other-votes", f"that is what {votes:.1f} votes would do; black has two"
+
+
+def tell_margin(answer):
+    """How wide the interval of so many sprites would be."""
+    if answer <= 0:
+        return "no-count", "a number of sprites is asked for"
+    margin = 100 * 1.96 * (0.16 / answer) ** 0.5
+    if margin > 100:
+        return "no-count", "so few say nothing at all about a share"
+    return "other-margin", f"so many give 80 %, give or take {margin:.2g} points"
+
+
+def tell_copies(answer):
+    """How large the training set would be."""
+    if not 0 <= answer <= 200:
+        return "not-of-200", "of 200 samples between none and all are in the training set"
+    share = f"that is {answer / 2:.2g} percent of the samples"
+    return "other-share", f"{share}; by chance, what share of all sprites is in the training set?"
 
 
 QUESTIONS = (
@@ -439,6 +462,82 @@ QUESTIONS = (
         ),
         tolerance=0.02,
         tell=tell_odds,
+    ),
+    Question(
+        "sprites-for-two-points",
+        "Of 120 flawless sprites 96 are new, 80 %, give or take 7.2 points. How many flawless "
+        "sprites does it take for 80 %, give or take 2 points?",
+        lambda: sprites_for(2),
+        "about {right:.0f}: the margin falls with the root of the count",
+        (
+            Wrong("ratio-not-squared", lambda: 120 * 7.16 / 2, "that many times as many sprites as "
+                  "the margin is to shrink; it shrinks with a root"),
+            Wrong("without-196", lambda: sprites_for(2, z=1), "that makes one standard error 2 "
+                  "points; at 95 % the margin is 1.96 of them"),
+            Wrong("196-not-squared", lambda: sprites_for(2) / 1.96, "1.96 came in without being "
+                  "squared, and it stands beside a root"),
+            Wrong("width", lambda: sprites_for(1), "that makes the whole interval 2 points wide; "
+                  "give or take 2 makes it 4"),
+            Wrong("worst-case", lambda: sprites_for(2, p=0.5), "that would do for any share; for "
+                  "80 % fewer are enough"),
+            Wrong("share-alone", lambda: 1.96**2 * 0.8 / 0.02**2, "the share came in, what is "
+                  "missing from it to 1 did not"),
+            Wrong("rest-alone", lambda: 1.96**2 * 0.2 / 0.02**2, "the fifth that is not new came "
+                  "in, the share that is did not"),
+            Wrong("margin-not-squared", lambda: 1.96**2 * 0.16 / 0.02, "the margin is not squared "
+                  "yet, and 120 sprites gave 7.2 points: fewer cannot give 2"),
+            Wrong("nothing-squared", lambda: 1.96 * 0.16 / 0.02, "so few give a wider margin than "
+                  "the 7.2 points of 120; there is a root to undo"),
+            Wrong("root-not-undone", lambda: 1.96 * 0.4 / 0.02, "that is the root of the count"),
+            Wrong("ratio", lambda: 7.16 / 2, "that is how many times narrower it is to be"),
+            Wrong("ratio-squared", lambda: (7.16 / 2) ** 2, "so many times as many as 120"),
+            Wrong("of-96", lambda: 96 * (7.16 / 2) ** 2, "that many new ones; asked for are all "
+                  "flawless ones"),
+            Wrong("more", lambda: sprites_for(2) - 120, "so many more than the 120; asked for are "
+                  "all of them"),
+            Wrong("std-for-variance", lambda: 1.96**2 * 0.4 / 0.02**2, "the spread of one sprite "
+                  "came in as a std where a variance belongs"),
+            Wrong("cubed", lambda: 120 * (7.16 / 2) ** 3, "too many: the margin falls with a root, "
+                  "so the count grows with a square"),
+            Wrong("percent", lambda: 1.96**2 * 0.16 / 4, "shares and percent were mixed: 2 points "
+                  "are 0.02 of all"),
+        ),
+        tolerance=0.045,
+        tell=tell_margin,
+    ),
+    Question(
+        "copies-by-chance",
+        "A small world has 12,768 sprites, all equally likely, and 2,000 of them are a training "
+        "set. A perfect sampler of the world, which has never heard of the set, draws 200 sprites. "
+        "How many copies will be counted on average?",
+        lambda: 200 * 2000 / 12768,
+        "{right:.1f}: to be in the training set is no proof of having copied",
+        (
+            Wrong("share", lambda: 2000 / 12768, "that is a share; how many of the 200?"),
+            Wrong("percent", lambda: 100 * 2000 / 12768, "that many of 100; 200 are drawn"),
+            Wrong("none", lambda: 0, "it never heard of the training set, but it draws from the "
+                  "world that the set was taken from"),
+            Wrong("all", lambda: 200, "then it could draw nothing but the training set"),
+            Wrong("new-ones", lambda: 200 * (1 - 2000 / 12768), "that many are new"),
+            Wrong("tenth", lambda: 200 / 2000, "the size of the world has to come in"),
+            Wrong("ten", lambda: 2000 / 200, "the size of the world has to come in"),
+            Wrong("upside-down", lambda: 12768 / 2000, "one in so many is in the training set"),
+            Wrong("samples-of-the-world", lambda: 200 * 200 / 12768, "200 came in twice, the "
+                  "training set not at all"),
+            Wrong("share-drawn", lambda: 200 / 12768, "that is the share of the world that is "
+                  "drawn"),
+            Wrong("odds", lambda: 200 * 2000 / (12768 - 2000), "the training set was divided by "
+                  "those outside it, and not by all"),
+            Wrong("outside", lambda: 12768 - 2000, "so many are outside the training set"),
+            Wrong("training-set", lambda: 2000, "more than were drawn"),
+            Wrong("root", lambda: (200 * 2000 / 12768) ** 0.5, "that is about how much the count "
+                  "varies; asked for is its mean"),
+            Wrong("twice", lambda: 2 * 200 * 2000 / 12768, "so many of 400"),
+            Wrong("half", lambda: 100 * 2000 / 12768 / 2, "200 are drawn, not 50"),
+            Wrong("thousandfold", lambda: 2000 * 2000 / 12768, "that many of 2,000; 200 are drawn"),
+        ),
+        tolerance=0.02,
+        tell=tell_copies,
     ),
     Question(
         "guidance-in-paper-terms",
