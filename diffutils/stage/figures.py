@@ -938,7 +938,7 @@ def clearing(axes, name, paths, far=45):
     off = 16 + np.minimum(abs(np.gradient(own, x)) * 5 * len(name), 40)  # beside half a name
     height = np.where(rooms[0] > rooms[1], own + off, own - off)
     inside = (low < own) & (own < high) & (low + 10 < height) & (height < high - 10)
-    k = int(np.where(inside, apart, 0).argmax())
+    k = int(apart.argmax())
     if not inside[k] or apart[k] < far:
         return None
     return (x[k] - left) / (right - left), (height[k] - low) / (high - low)
