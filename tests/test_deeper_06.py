@@ -236,6 +236,12 @@ def test_the_table_says_what_the_notebooks_say():
     assert Share(four["flawless"], four["of"]).high < 0.65
     rather = table["rather"]["hero"]
     assert [rather[k]["hero"] for k in (0, 2)] == [272, 221] and rather[0]["side-facing"] == 193
+    wishes = table["wishes"]
+    head, held = (Share(*wishes[kind]["scale 1"]["each"][kind]).share for kind in ("head", "held"))
+    assert 0.28 < head < 0.37 and 0.45 < held < 0.55  # a third, and half
+    pairs = [Share(wishes[name]["scale 1"]["as_asked"], 480).share
+             for name in ("a pair of training", "a pair never seen")]  # fmt: skip
+    assert [round(100 * share) for share in pairs] == [18, 3]
 
 
 def test_the_command_trains_a_network_that_is_read_back_with_its_words(tmp_path, monkeypatch):
