@@ -20,12 +20,13 @@ from banks import (
 from cells import functions_of
 from torch.testing import assert_close
 
-from diffutils import linear_schedule, load_pretrained, sample_ddim
+from diffutils import linear_schedule, load_pretrained, load_weights, sample_ddim
 from diffutils.pixels import to_float
 from diffutils.sprites import forge_sprites
 from diffutils.sprites.judge import Share
 from diffutils.stage import parts, steering
 from diffutils.stage.checks import steered
+from diffutils.weights import pretrained_path, weights_metadata
 
 EXERCISES = {
     steered.cancelling_scale: steered.CANCELLING_SCALE,
@@ -235,3 +236,27 @@ def test_the_table_says_what_the_notebooks_say():
     assert Share(four["flawless"], four["of"]).high < 0.65
     rather = table["rather"]["hero"]
     assert [rather[k]["hero"] for k in (0, 2)] == [272, 221] and rather[0]["side-facing"] == 193
+    wishes = table["wishes"]
+    head, held = (Share(*wishes[kind]["scale 1"]["each"][kind]).share for kind in ("head", "held"))
+    assert 0.28 < head < 0.37 and 0.45 < held < 0.55  # a third, and half
+    pairs = [Share(wishes[name]["scale 1"]["as_asked"], 480).share
+             for name in ("a pair of training", "a pair never seen")]  # fmt: skip
+    assert [round(100 * share) for share in pairs] == [18, 3]
+
+
+def test_the_command_trains_a_network_that_is_read_back_with_its_words(tmp_path, monkeypatch):
+    monkeypatch.setattr(parts, "HEROES", 300)
+    path = tmp_path / "parts.safetensors"
+    parts.main(["--output", str(path), "--steps", "2"])
+    nn_model, _ = load_weights(path)
+    story = weights_metadata(path)
+    assert nn_model.n_context == len(story["class_names"]) == 28 and nn_model.conviction == 20
+    assert story["class_names"][5] == "head wizard" and story["scores"]["step"] == 2
+    assert story["command"] == "python -m diffutils.stage.parts --steps=2"
+
+
+def test_the_shipped_network_of_parts_is_small_and_says_how_it_was_trained():
+    story = weights_metadata(pretrained_path("parts"))
+    assert story["command"] == "python -m diffutils.stage.parts --steps=8000"
+    assert story["scores"]["step"] == 8000 and len(story["class_names"]) == 28
+    assert pretrained_path("parts").stat().st_size < 330_000

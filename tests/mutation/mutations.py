@@ -11,7 +11,7 @@ TESTS = {
     "diffutils/schedule.py": "schedule noising",
     "diffutils/pixels.py": "pixels",
     "diffutils/sprites/forge.py": "forge",
-    "diffutils/sprites/judge.py": "judge mixed",
+    "diffutils/sprites/judge.py": "judge mixed lesson_07",
     "diffutils/sprites/load.py": "load",
     "diffutils/sprites/relatives.py": "relatives",
     "diffutils/sprites/mixed.py": "mixed",
