@@ -186,8 +186,9 @@ def test_the_notebooks_integral_is_the_librarys():
     x0 = to_float(forge_sprites(10, seed=1)[0])
     torch.manual_seed(0)
     error = names["errors"](IdealDenoiser(x0, schedule=schedule), x0)
-    theirs = ledger.bits_told(error, ratio)[-1] * math.log(2)
-    assert float(names["nats"](error)) == pytest.approx(float(theirs), rel=2e-3)
+    told = ledger.bits_told(error, ratio) * math.log(2)
+    assert told[0] < 0.03  # below the first ratio, which the notebook leaves out
+    assert float(names["nats"](error)) == pytest.approx(float(told[-1] - told[0]), rel=1e-9)
     losses, alpha_bar = error * ratio / 768, schedule.alpha_bar[list(names["levels"])]
     found = bits.right_losses(losses, alpha_bar)
     assert float(found) * math.log(2) == pytest.approx(float(names["nats"](error)), rel=1e-6)
@@ -205,8 +206,9 @@ def test_the_exact_law_of_a_slot_is_that_of_many_sprites():
 
 
 def test_the_features_are_one_place_for_each_class_part_and_palette():
-    names = functions_of("deeper/08_distances", "def as_features(read)")
-    some = names["factors"][:50]
+    _, _, factors = forge_sprites(4000, seed=8)
+    names = functions_of("deeper/08_distances", "def as_features(read)", factors=factors)
+    some = factors[:50]
     features = names["as_features"](some)
     shown = [1 + sum(int(one[name]) >= 0 for name in some.dtype.names[1:]) for one in some]
     assert features.flatten(1).sum(1).tolist() == shown
@@ -295,7 +297,7 @@ def test_the_four_reasons_for_the_bill_are_answered_by_what_was_measured():
     replies = {letter: checks.choice("why-sure-costs", letter) for letter in "abcd"}
     assert [letter for letter, result in replies.items() if result.passed] == ["b"]
     found = choices.measure_conviction()
-    assert found["apart"] > 5 and found["below"] < 25
+    assert found["apart"] > 5 and found["sure_above"] > 2 * found["plain_above"]
     assert found["sure_pure"] > 85 > 60 > found["plain_pure"]
     assert found["parts"] > 96
 

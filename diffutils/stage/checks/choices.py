@@ -795,13 +795,14 @@ def measure_conviction():
         pure = ((pixels - palette).abs().amax(2).amin(1) < 2 / 127.5).double().mean().item()
         found[f"{name}_pure"] = 100 * pure
     levels, bits = cost_by_level("as shipped")
-    below = bits[-1] - bits[levels.index(100)]
+    at_100 = levels.index(100)
     (plain, plain_error), (shipped, shipped_error) = bills["conviction 1"], bills["as shipped"]
     guided = next(row for row in controlling()["guidance"]["palette"] if row["scale"] == 1)
     return found | {
         "plain": plain, "plain_error": plain_error, "sure": shipped, "sure_error": shipped_error,
         "apart": (shipped - plain) / math.hypot(plain_error, shipped_error),
-        "below": 100 * below / bits[-1], "parts": guided["parts"][0],
+        "sure_above": bits[at_100], "plain_above": cost_by_level("conviction 1")[1][at_100],
+        "parts": guided["parts"][0],
         "spread": guided["parts"][1],
     }  # fmt: skip
 
@@ -838,7 +839,8 @@ CHOICES += (
                 "last-levels",
                 "It errs at the last levels, where the ratio of signal to noise, by which errors "
                 "are weighted, is huge.",
-                "of its {sure:.0f} bits only {below:.0f} % are spent below level 100",
+                "stopped at level 100, before the last levels, the bills are {sure_above:.0f} bits "
+                "with 20 and {plain_above:.0f} with 1, and more than twice as high already",
             ),
         ),
     ),
