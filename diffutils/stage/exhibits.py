@@ -55,7 +55,7 @@ class Exhibit:
     def lines_apart(self):
         """The right line and the wrong one, as text."""
         _, line, right = WRITTEN[self.line]
-        right = RIGHT_WHEN_GUIDED if self.guided else right
+        right = RIGHT_WHEN_GUIDED if self.line == "guess" else right
         return f"right   {line.format(right)}\nwrong   {line.format(self.wrong)}"
 
     def lines(self):
@@ -104,7 +104,7 @@ EXHIBITS = {
         "Contexts shifted against their pictures", "contexts", "c.roll(1, 0)",
         None, issue("borisdayma/dalle-mini", 283, "pull"),
         "somebody looked at prompts and pictures side by side",
-        "a class that is asked for comes", network="contexts",
+        "a class that is asked for comes", network="contexts", guided=True,
     ),
     "uniform": Exhibit(
         "Uniform noise in training", "noise", "torch.rand(shape, generator=generator)",
@@ -232,7 +232,8 @@ class Case:
     """A model, with a bug or without, and what can be measured of it."""
 
     def __init__(self, lines, network, loop, steps, guided):
-        self.lines, self.loop, self.steps, self.guided = lines, loop, steps, guided
+        self.lines, self.network, self.loop = lines, network, loop
+        self.steps, self.guided = steps, guided
         averaged = load_pretrained()[0] if network == "shipped" else load_twin(network)
         self.nn_model = prepare(lines, averaged)
         self.walks = {}

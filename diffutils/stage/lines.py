@@ -23,7 +23,7 @@ from diffutils.votes import PaletteUnet
 
 SCHEDULE = linear_schedule()
 T = SCHEDULE.timesteps
-GUIDANCE = 2.0
+GUIDANCE = 3.0
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from diffutils.stage.lines import KINDS, SCHEDULE, Lines, LinesRun
 from diffutils.training import bound_weights, frequent_colours, min_snr_weights
 from diffutils.weights import load_weights, save_weights
 
-SPRITES, STEPS, BATCH, RATE, SEED, CONVICTION = 200, 4000, 32, 4e-3, 9, 20.0
+SPRITES, STEPS, BATCH, RATE, SEED, CONVICTION = 200, 4000, 32, 4e-3, 9, 4.0
 SIZES = {"palette": {"channels": 24, "hidden": 40}, "plain": {"channels": 16, "hidden": 64}}
 WEIGHTS = {"palette": bound_weights, "plain": min_snr_weights}
 
