@@ -22,7 +22,8 @@ from diffutils.noising import perturb_input, predict_x0
 from diffutils.pixels import to_float
 from diffutils.sampling import sample_ddim, sample_ddpm
 from diffutils.schedule import NoiseSchedule, cosine_schedule, linear_schedule
-from diffutils.sprites import bob, forge_sprites, judge
+from diffutils.sprites import bob, forge_sprites
+from diffutils.sprites import judge as read_back
 from diffutils.stage import exhibits, museum
 from diffutils.stage.checks.engine import Result
 from diffutils.stage.controlling import (
@@ -833,7 +834,7 @@ def measure_silence():
         case = exhibits.Case(exhibit.lines(), exhibit.network, exhibit.loop, steps, False)
         walk = case.walk(n)
         k = min(range(len(walk.levels)), key=lambda k: abs(walk.levels[k] - 250))
-        return judge(walk.x[-1].clamp(-1, 1)).flawless.sum(), museum.there(walk)[k]
+        return read_back(walk.x[-1].clamp(-1, 1)).flawless.sum(), museum.there(walk)[k]
 
     quiet, left = counted("std", 100)
     return {
