@@ -8,16 +8,18 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from diffutils import load_pretrained, sample_ddim, sample_ddpm
+from diffutils import PaletteUnet, load_pretrained, sample_ddim, sample_ddpm
 from diffutils.noising import spread
 from diffutils.schedule import cosine_schedule
-from diffutils.stage import exhibits, museum, patients, twins
-from diffutils.stage.exhibits import EXHIBITS, healthy, healthy_of, open_case
+from diffutils.stage import cases, exhibits, lines, museum, patients, twins
+from diffutils.stage.cases import healthy, healthy_of, open_case
+from diffutils.stage.exhibits import EXHIBITS
 from diffutils.stage.lines import GUIDANCE, SCHEDULE, WRITTEN, BatchNormUnet, Lines, T
+from diffutils.training import bound_weights, fit, frequent_colours
 from diffutils.weights import load_weights
 
-NAMES = {"torch": torch, "T": T, "w": GUIDANCE, "spread": spread, "cosine_schedule": cosine_schedule,
-         "alpha_bar": SCHEDULE.alpha_bar}  # fmt: skip
+NAMES = {"torch": torch, "T": T, "w": GUIDANCE, "spread": spread,
+         "cosine_schedule": cosine_schedule, "alpha_bar": SCHEDULE.alpha_bar}  # fmt: skip
 
 
 def seeded():
@@ -88,7 +90,8 @@ def test_an_exhibit_has_one_wrong_line_and_says_where_it_was_seen(name):
     differ = [line for line in WRITTEN if getattr(bug, line) is not getattr(right, line)]
     assert differ == [exhibit.line]
     said, address = exhibit.seen
-    assert said and (not address or re.fullmatch(r"https://github\.com/\S+/(issues|pull)/\d+", address))
+    thread = r"https://github\.com/\S+/(issues|pull)/\d+"
+    assert said and (not address or re.fullmatch(thread, address))
     assert exhibit.found and exhibit.caught and exhibit.title
 
 
@@ -101,9 +104,9 @@ def test_there_are_at_least_fourteen():
 
 def test_the_right_loops_draw_what_the_library_draws():
     nn_model, schedule = load_pretrained()
-    context = exhibits.classes_in_turn(2)
+    context = cases.classes_in_turn(2)
     for loop, steps, sampler in (("ddpm", 20, sample_ddpm), ("ddim", 25, sample_ddim)):
-        case = healthy(loop=getattr(exhibits, loop), steps=steps)
+        case = healthy(loop=getattr(lines, loop), steps=steps)
         levels = Lines().levels(steps)
         theirs, _ = sampler(2, levels=levels, nn_model=nn_model, schedule=schedule,
                               context=context, generator=seeded(), progress=False)  # fmt: skip
@@ -153,9 +156,6 @@ def test_a_twin_is_no_file_of_the_course():
 
 def test_training_a_twin_is_training_with_its_line(monkeypatch, tmp_path):
     """Two steps of the healthy palette twin are two steps of `fit`; with a bug they are not."""
-    from diffutils import PaletteUnet
-    from diffutils.training import bound_weights, fit, frequent_colours
-
     x0, contexts = twins.twin_sprites()
     torch.manual_seed(twins.SEED)
     nn_model = PaletteUnet(**twins.SIZES["palette"], schedule=SCHEDULE)

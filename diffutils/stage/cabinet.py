@@ -14,7 +14,8 @@ from PIL import Image
 from diffutils.expect import check_list
 from diffutils.sprites import judge
 from diffutils.sprites.judge import class_agreement, flawless
-from diffutils.stage.exhibits import EXHIBITS, classes_in_turn, healthy_of, open_case
+from diffutils.stage.cases import classes_in_turn, healthy_of, open_case
+from diffutils.stage.exhibits import EXHIBITS
 from diffutils.stage.figures import (
     NETWORK,
     QUIET,

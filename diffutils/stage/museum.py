@@ -24,7 +24,8 @@ from diffutils.measure import mean_and_error, variety_and_error
 from diffutils.sprites import judge
 from diffutils.sprites.judge import class_agreement, flawless
 from diffutils.stage import desk, twins
-from diffutils.stage.exhibits import EXHIBITS, Case, classes_in_turn, healthy_of, open_case
+from diffutils.stage.cases import Case, classes_in_turn, healthy_of, open_case
+from diffutils.stage.exhibits import EXHIBITS
 from diffutils.stage.lines import SCHEDULE, Lines, T
 
 TABLE = Path(__file__).with_name("museum.json")
@@ -85,6 +86,7 @@ def examine(case, samples=SAMPLES):
         "size": at(walk, size_on_the_way(walk)),
         "noise": at(walk, [*noise, 0]),
         "loss": [case.loss(level) for level in LOSSES],
+        "mixed": case.mixed(),
         "one sprite": case.one_sprite(),
         "bell": case.bell(),
         "company": case.in_company(),
@@ -170,10 +172,15 @@ def share(pair):
 
 
 SYMPTOMS = {
+    "mixed": Symptom(
+        "pictures of variance 1 do not keep it where training adds noise",
+        lambda row, twin: not 0.97 < row["mixed"] < 1.03,
+        "print mean and std of the noise, and the factor before it",
+    ),
     "loss": Symptom(
-        "a loss is more than twice its twin's",
-        lambda row, twin: any(a > 2 * b for a, b in zip(row["loss"], twin["loss"], strict=True)),
-        "noise a picture, print its std at level 60, and what the network is given",
+        "a loss is half as high again as its twin's, or more",
+        lambda row, twin: any(a > 1.5 * b for a, b in zip(row["loss"], twin["loss"], strict=True)),
+        "print what the network is given, in training and in sampling: picture, t, class",
     ),
     "company": Symptom(
         "a picture is answered otherwise in company",

@@ -13,8 +13,8 @@ import random
 
 from diffutils.expect import check_choice, check_count
 from diffutils.stage.cabinet import SHOWN, WALKED, colours_of, show_plots, verdict_line
+from diffutils.stage.cases import healthy_of, open_case
 from diffutils.stage.checks.engine import Result
-from diffutils.stage.exhibits import EXHIBITS, healthy_of, open_case
 from diffutils.stage.figures import show_rows
 from diffutils.stage.museum import LOSSES, pair
 
@@ -82,17 +82,22 @@ class Patient:
     def name(self, bug):
         """The diagnosis: "healthy" or the name of an exhibit; returns a `Result` and prints it."""
         if bug is None or bug is ...:
-            return Result(False, None, f"patient {self.number}: no diagnosis yet").show()
+            return self.say("not-done", f"patient {self.number}: no diagnosis yet")
         check_choice("name", "bug", bug, (*BUGS, HEALTHY))
         if bug == self._bug:
             evidence = "nothing that was measured differs" if bug == HEALTHY else difference(
                 *self._rows)
             said = f"patient {self.number} is {bug!r}, with {self.points} points left: {evidence}"
-            return Result(True, None, said).show()
+            return self.say(None, said)
         self.points -= LOST
         expected = self._twin_row(bug)
-        return Result(False, bug, f"patient {self.number} is not {bug!r}: "
-                      f"{contradiction(expected, self._rows[0])}").show()  # fmt: skip
+        return self.say(bug, f"patient {self.number} is not {bug!r}: "
+                             f"{contradiction(expected, self._rows[0])}")  # fmt: skip
+
+    def say(self, mistake, text):
+        """Prints the line and returns the `Result`."""
+        print(text)
+        return Result(f"patient {self.number}", mistake is None, mistake, text)
 
     def _twin_row(self, bug):
         return self._rows[1] if bug == HEALTHY else pair(bug)[0]
@@ -156,5 +161,3 @@ class Ward:
     def points(self):
         return sum(patient.points for patient in self.patients)
 
-
-NAMES = {bug: EXHIBITS[bug].title for bug in BUGS}

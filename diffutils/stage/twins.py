@@ -47,10 +47,6 @@ TRAINED = {  # (kind, the lines that it was trained with)
     "root": ("plain", Lines(mix=mix_without_root)),
     "shown-clean": ("palette", Lines(shown=lambda x0, x_t: x0)),
     "contexts": ("palette", Lines(contexts=lambda c: c.roll(1, 0))),
-    "uniform": (
-        "palette",
-        Lines(noise=lambda shape, generator: torch.rand(shape, generator=generator)),
-    ),
 }
 
 

@@ -24,7 +24,7 @@ from diffutils.sampling import sample_ddim, sample_ddpm
 from diffutils.schedule import NoiseSchedule, cosine_schedule, linear_schedule
 from diffutils.sprites import bob, forge_sprites
 from diffutils.sprites import judge as read_back
-from diffutils.stage import exhibits, museum
+from diffutils.stage import cases, exhibits, museum
 from diffutils.stage.checks.engine import Result
 from diffutils.stage.controlling import (
     exact_draws,
@@ -831,7 +831,7 @@ def measure_silence():
     """The variance for the std, on two networks, with many steps and few; and a bug that shows."""
     def counted(name, steps, n=40):
         exhibit = exhibits.EXHIBITS[name]
-        case = exhibits.Case(exhibit.lines(), exhibit.network, exhibit.loop, steps, False)
+        case = cases.Case(exhibit.lines(), exhibit.network, exhibit.loop, steps, False)
         walk = case.walk(n)
         k = min(range(len(walk.levels)), key=lambda k: abs(walk.levels[k] - 250))
         return read_back(walk.x[-1].clamp(-1, 1)).flawless.sum(), museum.there(walk)[k]

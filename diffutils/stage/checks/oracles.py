@@ -47,7 +47,8 @@ def measure_size(function):
     def at(i, square):
         return call(function, i, square, schedule=linear_schedule()).double().mean().item()
 
-    return {"middle": at(250, 0.55), "clean": at(0, 0.55), "one": at(250, 1.0), "end": at(500, 0.55)}
+    return {"middle": at(250, 0.55), "clean": at(0, 0.55), "one": at(250, 1.0),
+            "end": at(500, 0.55)}  # fmt: skip
 
 
 def sized(form):
@@ -204,7 +205,7 @@ RULERS = (
     ("shrunk", lambda u: (u - 0.5) / 12**0.5, "divided where it should grow"),
     ("variance-divided", lambda u: (u - 0.5) / 12, "divided by 12: smaller still"),
     ("wider", lambda u: (u - 0.5) * 2 * 12**0.5, "twice too wide"),
-    ("third", lambda u: (2 * u - 1) / 3, "from -1 to 1 the std is the root of a third; yours shrink"),
+    ("third", lambda u: (2 * u - 1) / 3, "the std from -1 to 1 is the root of a third"),
     ("two", lambda u: 4 * u - 2, "from -2 to 2 it is a little too much"),
     ("root-two", lambda u: (2 * u - 1) * 2**0.5, "not wide enough"),
     ("moved-by-one", lambda u: (u - 1) * 12**0.5, "all of them are below 0"),
