@@ -13,7 +13,6 @@ do; the networks of the course normalise within each picture and cannot have the
 """
 
 import argparse
-import time
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -70,9 +69,9 @@ def run_of(name, checkpoint=None):
 
 
 def train(name, path):
-    """Trains a twin and writes it, with the seconds of processor time that it took."""
+    """Trains a twin and writes it."""
     partial = path.with_name(f"{name}.checkpoint")
-    run, start = run_of(name, partial), time.process_time()
+    run = run_of(name, partial)
     for record in run:
         if record.step % 500 == 0:
             print(name, record.step, [round(loss, 4) for loss in record.loss_by_band], flush=True)
@@ -81,8 +80,7 @@ def train(name, path):
         nn_model.conviction = CONVICTION
     save_weights(path, nn_model, command="python -m diffutils.stage.twins", class_names=CLASSES,
                  data_checksum=checksum({"sprites": twin_sprites()[0]}), dtype=torch.float16,
-                 scores={"step": run.step, "seconds": round(time.process_time() - start)},
-                 kinds=KINDS)  # fmt: skip
+                 scores={"step": run.step}, kinds=KINDS)  # fmt: skip
     partial.unlink()
 
 

@@ -547,12 +547,12 @@ QUESTIONS = (
             Wrong(
                 "kept-squared",
                 lambda: 0.98**2 + 0.02**2,
-                "the share 0.98 is of the variance already; it is not squared again",
+                "the share that is kept is one of the variance already; it is not squared again",
             ),
             Wrong(
                 "kept-rooted",
                 lambda: 0.98**0.5 + 0.02**2,
-                "the root of 0.98 is what a picture is multiplied by; its variance keeps less",
+                "a picture is multiplied by that root; its variance keeps less",
             ),
             Wrong(
                 "kept-rooted-alone",
@@ -627,7 +627,7 @@ QUESTIONS = (
             Wrong("zero", lambda: 0, "they still differ from each other, half as much"),
             Wrong("double-root", lambda: 8**0.5, "signal over noise, and the signal has shrunk"),
             Wrong("eighth-root", lambda: 0.125**0.5, "that is a root; variances are asked for"),
-            Wrong("fifth", lambda: 0.2, "0.25 of 1.25: that is signal over everything"),
+            Wrong("fifth", lambda: 0.2, "that is signal over everything, and not over noise"),
         ),
         tolerance=0.01,
         tell=tell_ratio,
