@@ -183,8 +183,8 @@ EXHIBITS = {
         "w = 0 gives the guess without the class, w = 1 the one with it", guided=True,
     ),
     "wraps": Exhibit(
-        "Levels that wrap", "levels", "range(T, -1 - T // n, -(T // n))",
-        lambda n: range(T, -1 - T // n, -(T // n)),
+        "Levels that wrap", "levels", "range(T, -(T // n), -(T // n))",
+        lambda n: range(T, -(T // n), -(T // n)),
         issue("huggingface/diffusers", 5921),
         "a user printed the levels",
         "every number of steps ends at level 0", loop=ddim, steps=30,

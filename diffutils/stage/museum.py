@@ -5,7 +5,8 @@
     field_guide()                           {symptom: the exhibits that show it}
 
 `python -m diffutils.stage.museum` opens every case and its healthy twin, measures both and writes
-the table, in about ten minutes of one core. With --train it first trains the twins that are not
+the table, in a few minutes of one core. Samples are held against real sprites by the kernel
+distance, whose floor, real against real, is in the table. With --train it first trains the twins that are not
 there (`diffutils.stage.twins`). Shares are [count, total], means [mean, standard error].
 """
 
@@ -20,8 +21,9 @@ from pathlib import Path
 import torch
 
 from diffutils.expect import check_choice
-from diffutils.measure import mean_and_error, variety_and_error
-from diffutils.sprites import judge
+from diffutils.measure import distance_floor, kernel_distance, mean_and_error, variety_and_error
+from diffutils.pixels import to_float
+from diffutils.sprites import forge_sprites, judge
 from diffutils.sprites.judge import class_agreement, flawless
 from diffutils.stage import desk, twins
 from diffutils.stage.cases import Case, classes_in_turn, healthy_of, open_case
@@ -29,7 +31,7 @@ from diffutils.stage.exhibits import EXHIBITS
 from diffutils.stage.lines import SCHEDULE, Lines, T
 
 TABLE = Path(__file__).with_name("museum.json")
-SAMPLES = 100
+SAMPLES, REAL = 100, 2000
 LOSSES = (60, 150, 250, 350, 450)  # the levels at which losses are measured
 ON_THE_WAY = (400, 250, 100)  # the levels at which walks are looked at
 
@@ -81,6 +83,7 @@ def examine(case, samples=SAMPLES):
         **{name: [share.count, share.total] for name, share in shares.items()},
         "right": mean_and_error(verdict.correct),
         "variety": variety_and_error(x),
+        "distance": kernel_distance(x.clamp(-1, 1), real_sprites()),
         "lowest": float(x.min()),
         "highest": float(x.max()),
         "size": at(walk, size_on_the_way(walk)),
@@ -94,6 +97,12 @@ def examine(case, samples=SAMPLES):
         "shown": float((case.lines.display(x) - usual).abs().mean()) * 255,
     }
     return {name: rounded(value) for name, value in row.items()}
+
+
+@functools.cache
+def real_sprites():
+    """REAL sprites that no twin has learnt, which samples are held against."""
+    return to_float(forge_sprites(REAL, 2 * twins.SEED)[0])
 
 
 def rounded(value):
@@ -127,6 +136,7 @@ def work(output, samples, say=print):
         "date": datetime.date.today().isoformat(),
         "machine": f"{platform.machine()} with {torch.backends.cpu.get_cpu_capability()}, "
         f"{torch.get_num_threads()} thread, torch {torch.__version__.split('+')[0]}",
+        "floor": rounded(distance_floor(kernel_distance, real_sprites(), samples).tolist()),
         **kept,
     }
     desk.write(output, (json.dumps(found, indent=1) + "\n").encode())
@@ -201,6 +211,11 @@ SYMPTOMS = {
         "a tenth fewer pixels are right",
         lambda row, twin: row["right"][0] < twin["right"][0] - 0.1,
         "ask the oracles: a bug of the sampler, or of the network",
+    ),
+    "dull": Symptom(
+        "sets of samples are farther from real sprites than real ones ever are",
+        lambda row, twin: row["distance"] > max(2 * twin["distance"], 2 * max(museum()["floor"])),
+        "count kinds and colours; look at the noise that is put back",
     ),
     "way": Symptom(
         "pictures on the way are too large or too small by a tenth",
