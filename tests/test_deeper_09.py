@@ -12,7 +12,7 @@ from diffutils.stage.museum import pair
 
 
 def test_noise_on_the_last_step_is_the_noise_of_its_level():
-    """With one sprite in the world the end is off by dice of variance 1 - alpha_bar[first level]."""
+    """With one sprite in the world the end is off by dice of the lowest level's variance."""
     case = Case(EXHIBITS["last-dice"].lines(), "palette", ddpm, 25, False)
     std = float(1 - SCHEDULE.alpha_bar[20]) ** 0.5
     most = case.one_sprite() / 127.5 / std

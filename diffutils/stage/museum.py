@@ -5,9 +5,9 @@
     field_guide()                           {symptom: the exhibits that show it}
 
 `python -m diffutils.stage.museum` opens every case and its healthy twin, measures both and writes
-the table, in a few minutes of one core. Samples are held against real sprites by the kernel
-distance, whose floor, real against real, is in the table. With --train it first trains the twins that are not
-there (`diffutils.stage.twins`). Shares are [count, total], means [mean, standard error].
+the table, in a few minutes of one core. With --train it first trains the twins that are not there
+(`diffutils.stage.twins`). Shares are [count, total], means [mean, standard error]; samples are held
+against real sprites by the kernel distance, whose floor, real against real, is in the table.
 """
 
 import argparse

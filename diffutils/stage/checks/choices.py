@@ -840,8 +840,8 @@ def measure_silence():
     return {
         "n": 40, "quiet": quiet, "left": left, "few": counted("std", 25)[0],
         "loud": counted("wraps", 30)[0], "told": float(1 - SCHEDULE_500.alpha_bar[250]) ** 0.5,
-        "bell": museum.pair("std")[0]["bell"][1], "all": museum.pair("std")[0]["variety"][0],
-        "healthy": museum.pair("std")[1]["variety"][0],
+        "bell": museum.pair("std")[0]["bell"][1], "far": museum.pair("std")[0]["distance"],
+        "floor": max(museum.museum()["floor"]),
     }  # fmt: skip
 
 
@@ -872,9 +872,10 @@ CHOICES += (
             ),
             Answer(
                 "right",
-                "The network leads whatever it is shown back to a sprite; what is lost is variety.",
+                "The network leads whatever it is shown back to a sprite; variety is lost.",
                 "{quiet:.0f} of {n} are flawless with noise of {left:.2f} where {told:.2f} is "
-                "told; the variety is {all:.3f} where it should be {healthy:.3f}",
+                "told; but as a set they are {far:.3f} from real sprites, which are {floor:.3f} "
+                "from each other at most",
             ),
         ),
     ),
