@@ -203,10 +203,12 @@ def test_the_table_has_every_exhibit_and_its_twin_and_says_where_it_comes_from()
 def test_the_command_measures_and_goes_on(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(museum, "EXHIBITS", {"std": EXHIBITS["std"]})
     monkeypatch.setattr(museum, "examine", lambda case, n: {"flawless": [n, n]})
+    monkeypatch.setattr(museum, "examine_set", lambda case, n: {"flawless": [n, n]})
     out = tmp_path / "museum.json"
     museum.main(["--output", str(out), "--samples", "2"])
     found = json.loads(out.read_text())
     assert found["exhibits"] == {"std": {"flawless": [2, 2]}} and len(found["healthy"]) == 1
+    assert found["many"]["std"] == {"flawless": [8, 8]} and len(found["floor"]) == 2
     assert list(tmp_path.iterdir()) == [out]
 
 

@@ -840,8 +840,8 @@ def measure_silence():
     return {
         "n": 40, "quiet": quiet, "left": left, "few": counted("std", 25)[0],
         "loud": counted("wraps", 30)[0], "told": float(1 - SCHEDULE_500.alpha_bar[250]) ** 0.5,
-        "bell": museum.pair("std")[0]["bell"][1], "far": museum.pair("std")[0]["distance"],
-        "floor": max(museum.museum()["floor"]),
+        "bell": museum.pair("std")[0]["bell"][1], "far": museum.sets("std")[0]["distance"],
+        "floor": max(museum.museum()["floor"][1]),
     }  # fmt: skip
 
 
