@@ -31,21 +31,22 @@ SHIPPED = ("palette", "plain", "small", "small-undropped", "parts")
 
 
 def save_weights(path, nn_model, *, command="", data_checksum="", class_names=(), scores=None,
-                 dtype=torch.float32):
+                 dtype=torch.float32, kinds=KINDS):
     """Writes a network with all that is needed to use it and to judge it.
 
     path            the file, ending in .safetensors
-    nn_model        a ContextUnet or a PaletteUnet; it knows its schedule
+    nn_model        a network of one of the `kinds`; it knows its schedule
     command         what was run to train it
     data_checksum   SHA-256 of what it was trained on
     class_names     what each number of a context stands for, in order; () if that is not known
     scores          a dictionary of what was measured of it
     dtype           float32, or float16 to halve the file
+    kinds           what networks there are, by name: a ContextUnet and a PaletteUnet
     Raises OSError naming the file where it cannot be written; what was there before stays there.
     What `load_weights` would refuse is a ValueError here, and not written.
     """
     check_path("save_weights", "path", path)
-    kind, nn_model = kind_of("save_weights", nn_model), unwrap(nn_model)
+    kind, nn_model = kind_of("save_weights", nn_model, kinds), unwrap(nn_model)
     check_kind("save_weights", "command", command, str)
     check_kind("save_weights", "data_checksum", data_checksum, str)
     if dtype not in (torch.float32, torch.float16):
@@ -65,7 +66,7 @@ def save_weights(path, nn_model, *, command="", data_checksum="", class_names=()
         "scores": as_json("save_weights", "scores", {} if scores is None else scores),
         "weights_checksum": checksum(tensors),
     }
-    check_can_be_read("save_weights", path, tensors, metadata)
+    check_can_be_read("save_weights", path, tensors, metadata, kinds)
     write_atomically(Path(path), tensors, metadata)
 
 
@@ -85,11 +86,11 @@ def list_of_names(where, class_names, n_context):
     return [storable(name) for name in class_names]
 
 
-def check_can_be_read(where, path, tensors, metadata):
+def check_can_be_read(where, path, tensors, metadata, kinds):
     """ValueError where a file of these would be refused for good by `load_weights`."""
     unpack("nn_model", metadata)
     with torch.device("meta"):
-        claimed = build("nn_model", metadata)
+        claimed = build("nn_model", metadata, kinds)
     check_tensors(where, "nn_model", tensors, stored_tensors(claimed))
     header = sum(len(text) for text in metadata.values())
     size, spare = header + sum(tensor.nbytes for tensor in tensors.values()), 2**20
@@ -98,14 +99,14 @@ def check_can_be_read(where, path, tensors, metadata):
                          f"expected {MAX_WEIGHTS_BYTES - spare}, {MAX_HEADER_BYTES - spare}")
 
 
-def kind_of(where, nn_model):
+def kind_of(where, nn_model, kinds=KINDS):
     """The name of a network's kind, "plain" or "palette"; TypeError for anything else."""
     nn_model = unwrap(nn_model)
-    for kind, network in KINDS.items():
+    for kind, network in kinds.items():
         if type(nn_model) is network:
             return kind
     raise TypeError(f"{where}: nn_model is a {type(nn_model).__name__}; expected one of "
-                    f"{[network.__name__ for network in KINDS.values()]}")
+                    f"{[network.__name__ for network in kinds.values()]}")
 
 
 def whole_config(nn_model):
@@ -128,17 +129,18 @@ def as_json(where, name, value):
         raise TypeError(f"{where}: {name} cannot be written as JSON ({error})") from error
 
 
-def load_weights(path):
+def load_weights(path, *, kinds=KINDS):
     """The network in a file written by `save_weights` and its schedule, ready to sample from.
 
+    kinds   what networks may be in it, by name
     Raises FileNotFoundError where there is no file, ValueError where it is not such a file, is cut
     short, or its weights do not fit its config or are not those that were written.
     """
     tensors, metadata = read_file("load_weights", path, FORMAT, MAX_WEIGHTS_BYTES)
     with torch.device("meta"):  # what the config claims takes no memory
-        claimed = build(path, metadata)
+        claimed = build(path, metadata, kinds)
     check_tensors("load_weights", path, tensors, stored_tensors(claimed))
-    nn_model = build(path, metadata)
+    nn_model = build(path, metadata, kinds)
     if checksum(tensors) != metadata.get("weights_checksum"):
         raise ValueError(f"load_weights: {path}: the weights are not those that were written "
                          "(their checksum differs); copy the file again")
@@ -183,13 +185,13 @@ def unpack(path, metadata):
     return {**metadata, **unpacked}
 
 
-def build(path, metadata):
+def build(path, metadata, kinds):
     """An untrained network after the config in the file, whose numbers are not trusted."""
     try:
         config = json.loads(metadata["config"])
         with torch.device("cpu"):
             schedule = NoiseSchedule(config.pop("beta"))
-        return KINDS[metadata["kind"]](**config, schedule=schedule).float()
+        return kinds[metadata["kind"]](**config, schedule=schedule).float()
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ValueError(f"load_weights: {path}: its config describes no network that can be "
                          f"built ({error})") from error

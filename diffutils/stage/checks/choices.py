@@ -24,8 +24,9 @@ from diffutils.pixels import to_float
 from diffutils.sampling import sample_ddim, sample_ddpm
 from diffutils.schedule import NoiseSchedule, cosine_schedule, linear_schedule
 from diffutils.sprites import bob, forge_sprites, render
+from diffutils.sprites import judge as read_back
 from diffutils.sprites.judge import seen
-from diffutils.stage import dial
+from diffutils.stage import cases, dial, exhibits, museum
 from diffutils.stage.checks.engine import Result
 from diffutils.stage.controlling import (
     controlling,
@@ -1082,3 +1083,62 @@ def as_letter(answer):
     written = answer if isinstance(answer, str) else ""
     found = re.fullmatch(r"\s*[(\[]?([a-dA-D])[)\].:]?\s*", written)
     return found.group(1).lower() if found else None
+
+
+# --- bugs that nobody sees, lesson 09 ------------------------------------------------------------
+
+
+@cache
+def measure_silence():
+    """The variance for the std, on two networks, with many steps and few; and a bug that shows."""
+    def counted(name, steps, n=40):
+        exhibit = exhibits.EXHIBITS[name]
+        case = cases.Case(exhibit.lines(), exhibit.network, exhibit.loop, steps, False)
+        walk = case.walk(n)
+        k = min(range(len(walk.levels)), key=lambda k: abs(walk.levels[k] - 250))
+        return read_back(walk.x[-1].clamp(-1, 1)).flawless.sum(), museum.there(walk)[k]
+
+    quiet, left = counted("std", 100)
+    return {
+        "n": 40, "quiet": quiet, "left": left, "few": counted("std", 25)[0],
+        "loud": counted("wraps", 30)[0], "told": float(1 - SCHEDULE_500.alpha_bar[250]) ** 0.5,
+        "bell": museum.pair("std")[0]["bell"][1], "far": museum.sets("std")[0]["distance"],
+        "floor": max(museum.museum()["floor"][1]),
+    }  # fmt: skip
+
+
+SCHEDULE_500 = linear_schedule()
+
+CHOICES += (
+    Choice(
+        "why-nothing-shows",
+        "With the variance in place of the std the samples are as flawless as before. Why?",
+        measure_silence,
+        (
+            Answer(
+                "small",
+                "The mistake is too small to matter: a factor near 1 in a line among many.",
+                "at level 250 the network is told of noise of std {told:.2f} and {left:.2f} is "
+                "there, and plain noise comes down with a std of {bell:.2f}, not 1",
+            ),
+            Answer(
+                "judge",
+                "The judge is too lenient: it calls everything flawless that looks like a sprite.",
+                "it calls {quiet:.0f} of {n} of these flawless, and of the samples whose levels "
+                "wrap {loud:.0f}; each pixel has to be right, to 39 of 255",
+            ),
+            Answer(
+                "steps",
+                "In 100 steps such mistakes cancel out; with fewer the samples would suffer.",
+                "in 25 steps {few:.0f} of {n} are flawless, in 100 {quiet:.0f}",
+            ),
+            Answer(
+                "right",
+                "The network leads whatever it is shown back to a sprite; variety is lost.",
+                "{quiet:.0f} of {n} are flawless with noise of {left:.2f} where {told:.2f} is "
+                "told; but as a set they are {far:.3f} from real sprites, which are {floor:.3f} "
+                "from each other at most",
+            ),
+        ),
+    ),
+)

@@ -144,6 +144,36 @@ def tell_pixels(answer):
     return "other-layers", f"a square of {side} by {side} is what {layers} would see"
 
 
+def tell_variance(answer):
+    """Whether it grew, and how much of it would have come from the dice."""
+    if answer <= 0:
+        return "no-variance", "a variance is above 0"
+    if answer >= 1:
+        return "grows", f"then the step would add {answer - 0.98:.4g} to the 0.98 that is kept"
+    if answer < 0.98:
+        return "less-than-kept", "0.98 of the variance is kept before any dice fall"
+    return "other-dice", f"the dice would have brought {answer - 0.98:.4g}, with a std of " + (
+        f"{(answer - 0.98) ** 0.5:.3g}; theirs is 0.02 times 1")
+
+
+def tell_entry(answer):
+    """Which level that entry belongs to."""
+    if answer != int(answer) or not -501 <= answer <= 500:
+        return "no-entry", "an entry is a whole number, from 0 to 500 or counted from the end"
+    if answer < 0:
+        return "below-zero", "count it from the end: -1 is entry 500"
+    return "other-entry", f"that is entry {answer - 501:.0f} from the end; strides of 14 from 500"
+
+
+def tell_ratio(answer):
+    """What factor on the pictures it would stand for."""
+    if answer < 0:
+        return "below-zero", "variances are never below 0"
+    if answer > 1:
+        return "grown", "the pictures have shrunk, the noise has not"
+    return "other-factor", f"that would be so if pictures were multiplied by {answer**0.5:.2f}"
+
+
 def tell_odds(answer):
     """How many votes would do so much."""
     if answer <= 0:
@@ -594,6 +624,112 @@ QUESTIONS = (
                 "once",
             ),
         ),
+    ),
+    Question(
+        "variance-with-the-bug",
+        "Plain noise, variance 1. A step with beta = 0.02 keeps 1 - beta of the variance and adds "
+        "dice. They are multiplied by beta, not by its root. The variance after the step?",
+        lambda: 0.98 + 0.02**2,
+        "{right:.4f}: 0.98 is kept and hardly anything comes in; each step loses about beta",
+        (
+            Wrong("healthy", lambda: 1, "that is the variance with the right dice"),
+            Wrong(
+                "kept-alone",
+                lambda: 0.98,
+                "that is what is kept; the dice bring in a little, though far too little",
+            ),
+            Wrong(
+                "beta-not-squared",
+                lambda: 0.98 + 0.02 * 0.02**0.5,
+                "a factor counts squared in a variance; yours is squared in part",
+            ),
+            Wrong(
+                "kept-squared",
+                lambda: 0.98**2 + 0.02**2,
+                "the share that is kept is one of the variance already; it is not squared again",
+            ),
+            Wrong(
+                "kept-rooted",
+                lambda: 0.98**0.5 + 0.02**2,
+                "a picture is multiplied by that root; its variance keeps less",
+            ),
+            Wrong(
+                "kept-rooted-alone",
+                lambda: 0.98**0.5,
+                "that is a std, and the dice are missing",
+            ),
+            Wrong(
+                "std-of-it",
+                lambda: (0.98 + 0.02**2) ** 0.5,
+                "that is the std after the step; a variance is asked for",
+            ),
+            Wrong("stds-added", lambda: 0.98**0.5 + 0.02, "stds do not add up, variances do"),
+            Wrong("dice-alone", lambda: 0.02**2, "that is what the dice bring; most was kept"),
+            Wrong("dice-std", lambda: 0.02, "that is the std of the dice; most was kept"),
+            Wrong("dice-right", lambda: 0.02**0.5, "that is the std of the right dice"),
+            Wrong("taken-off", lambda: 0.98 - 0.02**2, "dice never make a variance smaller"),
+            Wrong("nothing-kept-off", lambda: 1 + 0.02**2, "the step keeps less than all"),
+            Wrong("grown", lambda: 1.02, "it falls: what comes in is less than what goes"),
+            Wrong("twice", lambda: 0.96, "beta is lost once in a step"),
+            Wrong("lost", lambda: 0.02 - 0.02**2, "that is how much is lost"),
+        ),
+        tolerance=3e-5,
+        tell=tell_variance,
+    ),
+    Question(
+        "wrapped-entry",
+        "500 levels, 35 steps asked for: strides of 500 // 35 = 14, down to the first level below "
+        "0. alpha_bar has 501 entries, 0 to 500. Which of them does the last step end at?",
+        lambda: 497,
+        "entry {right:.0f}: 36 strides end at level -4, and Python counts from the end",
+        (
+            Wrong("last-above", lambda: 10, "that is the last level above 0; one stride follows"),
+            Wrong("below", lambda: -4, "that is the level; which entry does a list give for it?"),
+            Wrong("zero", lambda: 0, "14 does not divide 500, and nothing makes it stop there"),
+            Wrong("of-500", lambda: 496, "that would be so in a list of 500 entries"),
+            Wrong("top", lambda: 500, "that is entry -1; the level is further below 0"),
+            Wrong("fourth", lambda: 4, "a negative entry is counted from the end"),
+            Wrong("stride", lambda: 14, "that is the length of a stride"),
+            Wrong("strides", lambda: 36, "that is how many strides there are"),
+            Wrong("asked", lambda: 35, "that is how many were asked for"),
+            Wrong("one-early", lambda: 498, "count once more: -1 is entry 500"),
+            Wrong("two-early", lambda: 499, "count once more: -1 is entry 500"),
+            Wrong("one-late", lambda: 495, "count once more: -1 is entry 500"),
+            Wrong("two-strides", lambda: 487, "one stride less: the first level below 0 ends it"),
+            Wrong("minus-ten", lambda: 490, "the last level above 0 is 10; from there one stride"),
+            Wrong("first", lambda: 486, "that is where the first stride ends"),
+            Wrong("rounded", lambda: 491, "with strides of 14 the last level above 0 is 10"),
+        ),
+        tolerance=1e-4,
+        tell=tell_entry,
+    ),
+    Question(
+        "half-range-ratio",
+        "At level 184 alpha_bar is 0.5: as much signal as noise, for pictures of variance 1. Move "
+        "those pictures from -1..1 to 0..1. What is the ratio of the two variances now?",
+        lambda: 0.25,
+        "{right:.2f}: half the range is a quarter of the variance",
+        (
+            Wrong("unchanged", lambda: 1, "the pictures were made smaller, the noise was not"),
+            Wrong("half", lambda: 0.5, "that is the ratio of the stds; variances go with squares"),
+            Wrong("faded-too", lambda: 0.125, "alpha_bar is in both: in the signal and, as 1 - "
+                  "alpha_bar, in the noise; here they are equal"),
+            Wrong("turned", lambda: 4, "that is noise over signal"),
+            Wrong("turned-std", lambda: 2, "that is a ratio of stds, and noise over signal"),
+            Wrong("twelfth", lambda: 1 / 12, "that is the variance of uniform numbers"),
+            Wrong("third", lambda: 1 / 3, "these pictures have variance 1, not that of a ruler"),
+            Wrong("moved", lambda: 0.75, "a quarter is what is left, not what goes"),
+            Wrong("mean-counted", lambda: 1.25, "the mean is no variance: it tells pictures from "
+                  "noise no better"),
+            Wrong("sixteenth", lambda: 1 / 16, "squared once too often"),
+            Wrong("root", lambda: 0.5**0.5, "that is a share of an amplitude"),
+            Wrong("zero", lambda: 0, "they still differ from each other, half as much"),
+            Wrong("double-root", lambda: 8**0.5, "signal over noise, and the signal has shrunk"),
+            Wrong("eighth-root", lambda: 0.125**0.5, "that is a root; variances are asked for"),
+            Wrong("fifth", lambda: 0.2, "that is signal over everything, and not over noise"),
+        ),
+        tolerance=0.01,
+        tell=tell_ratio,
     ),
 )
 
