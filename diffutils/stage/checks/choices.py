@@ -945,8 +945,8 @@ CHOICES += (
                 "right",
                 "Along each outline a pixel now meets another colour, and sprites are all outline.",
                 "seen coarsely, in blocks of 4 by 4 pixels, where outlines are gone, the moved "
-                "ones are {coarse:.1f} times as far as the new ones; in full they are {moved:.2f} away "
-                "and the new ones {new:.2f}",
+                "ones are {coarse:.1f} times as far as the new ones; in full they are {moved:.2f} "
+                "away and the new ones {new:.2f}",
             ),
             Answer(
                 "lost-column",
