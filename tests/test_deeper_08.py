@@ -313,3 +313,19 @@ def test_a_fog_of_their_average_and_covariance_is_nearer_to_sprites_than_sprites
     distances = [choices.frechet_distance(x, real[:2000]) for x in (fog, fresh)]
     assert distances[0] < 0.97 * distances[1]
     assert not judge(fog.clamp(-1, 1)).flawless.any()
+
+
+def test_the_four_reasons_for_a_moved_copys_distance_are_answered_by_what_was_measured():
+    replies = {letter: checks.choice("why-moved-is-far", letter) for letter in "abcd"}
+    assert [letter for letter, result in replies.items() if result.passed] == ["a"]
+    found = choices.measure_moved()
+    assert min(found["moved"], found["free"]) > 1.7 * found["new"]
+    assert found["moved_few"] > 1.3 * found["new_few"]
+    assert found["moved_abs"] > 2 * found["new_abs"] and found["coarse"] < 1.5
+
+
+def test_a_picture_moved_is_the_same_picture_one_column_on():
+    x = to_float(forge_sprites(3, seed=1)[0])
+    assert torch.equal(choices.moved(x)[..., 1:], x[..., :-1])
+    assert (choices.moved(x)[..., 0] == 1).all()
+    assert choices.nearest(x, x) < 2e-3 and choices.nearest(x, -x[:1] * 0 + 5) > 4

@@ -152,6 +152,16 @@ def test_of_all_cases_with_a_belief_so_many_are_true_as_it_says():
         assert 0 < right and abs(float(apart.mean())) < 3.5 * error < 0.15, name
 
 
+def test_a_roles_row_adds_up_to_the_probability_that_it_shows():
+    noise = torch.randn(20, 3, 16, 16, generator=torch.Generator().manual_seed(4))
+    x_t = perturb_input(to_float(forge_sprites(20, seed=4)[0]), 470, noise, schedule=SCHEDULE)
+    found = GrammarDenoiser(schedule=SCHEDULE).posterior(x_t, 470)
+    shows = torch.from_numpy(np.concatenate([class_table(name).shows for name in CLASSES]))
+    for role in set(found) & set(ROLES):
+        expected = found["shape"] @ shows[:, ROLES.index(role)].double()
+        assert_close(found[role].sum(1), expected, rtol=0, atol=1e-4)
+
+
 def test_before_anything_is_seen_the_training_sprites_hold_20_188_bits():
     faint = NoiseSchedule([0.9] * 12)  # alpha_bar ends at 1e-12
     left = GrammarDenoiser(schedule=faint).bits_left(torch.zeros(1, 3, 16, 16), 12)

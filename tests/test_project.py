@@ -17,7 +17,7 @@ FLOORS = {  # ground < sprites < subject < stage < doors; in a wing each module 
     "schedule": 2, "noising": 3, "unet": 4, "votes": 5, "ideal": 4, "grammar": 4,
     "descent": 4, "sampling": 5, "solvers": 5.5, "files": 5, "checkpoints": 5.5, "weights": 6,
     "training": 6, "measure": 6,
-    "stage.controlling": 6.5, "stage.frontier": 6.5, "stage.ledger": 6.5,
+    "stage.controlling": 6.5, "stage.frontier": 6.5, "stage.ledger": 6.5, "stage.composing": 6.5,
     "stage.dial": 6.6, "stage.impostors": 6.7,
     "stage.desk": 6.4, "stage.reference": 7, "stage.checks": 7, "stage.figures": 7.5,
     "stage.order": 7.5, "stage.additions": 7.5, "stage.sections": 7.5,

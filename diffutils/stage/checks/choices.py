@@ -903,6 +903,73 @@ CHOICES += (
 )
 
 
+# --- why a moved copy is far away, lesson 08 -----------------------------------------------------
+
+
+def moved(x):
+    """The pictures one pixel further to the right, white where they were."""
+    return torch.cat([torch.ones_like(x[..., :1]), x[..., :-1]], -1)
+
+
+def nearest(x, x0, p=2.0):
+    """How far pictures are from the nearest of x0: the mean of |difference|^p, to the 1/p."""
+    distances = torch.cdist(x.flatten(1), x0.flatten(1), p=p).amin(1)
+    return (distances / x[0].numel() ** (1 / p)).mean().item()
+
+
+@cache
+def measure_moved():
+    """Copies moved by a pixel, and new sprites: how far from the nearest of 3,000, five ways."""
+    x = some_sprites(3200)
+    x0, new = x[:3000], x[3000:]
+    free = x0[(x0[..., -1] == 1).flatten(1).all(1)][:200]  # nothing of them is moved out
+    coarse = [torch.nn.functional.avg_pool2d(some, 4) for some in (moved(x0[:200]), new, x0)]
+    return {
+        "moved": nearest(moved(x0[:200]), x0), "new": nearest(new, x0),
+        "free": nearest(moved(free), x0),
+        "moved_few": nearest(moved(x0[:200]), x0[:300]), "new_few": nearest(new, x0[:300]),
+        "moved_abs": nearest(moved(x0[:200]), x0, 1.0), "new_abs": nearest(new, x0, 1.0),
+        "coarse": nearest(coarse[0], coarse[2]) / nearest(coarse[1], coarse[2]),
+    }  # fmt: skip
+
+
+CHOICES += (
+    Choice(
+        "why-moved-is-far",
+        "Copies of training sprites, moved by one pixel, are farther from the training set than "
+        "sprites that are new. Why?",
+        measure_moved,
+        (
+            Answer(
+                "right",
+                "Along each outline a pixel now meets another colour, and sprites are all outline.",
+                "seen coarsely, in blocks of 4 by 4 pixels, where outlines are gone, the moved "
+                "ones are {coarse:.1f} times as far as the new ones; in full they are {moved:.2f} "
+                "away and the new ones {new:.2f}",
+            ),
+            Answer(
+                "lost-column",
+                "A column of pixels was moved out of the picture, and what is lost is missed.",
+                "sprites whose last column is white lose nothing, and are {free:.2f} away when "
+                "moved; all of them {moved:.2f}, new sprites {new:.2f}",
+            ),
+            Answer(
+                "squares",
+                "Squares blow up the few pixels that differ; absolute differences would not.",
+                "the mean absolute difference from the nearest is {moved_abs:.2f} for the moved "
+                "and {new_abs:.2f} for new ones, even farther apart than by squares",
+            ),
+            Answer(
+                "many-to-choose-from",
+                "New sprites have three thousand to be near to, and by luck one of them is close.",
+                "with a tenth of the training sprites to choose from, the new ones are "
+                "{new_few:.2f} away and the moved ones {moved_few:.2f}",
+            ),
+        ),
+    ),
+)
+
+
 # --- what guidance draws, lesson 06 --------------------------------------------------------------
 
 
