@@ -252,6 +252,7 @@ def test_the_right_name_is_told_with_evidence_and_every_other_refuted(seed, caps
     for patient in patients.Ward(seed):
         before = patient.points
         assert patient.name(None).mistake == "not-done" and patient.points == before
+        capsys.readouterr()
         for bug in (*patients.BUGS, patients.HEALTHY):
             result = patient.name(bug)
             assert capsys.readouterr().out == result.message + "\n"

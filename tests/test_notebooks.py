@@ -138,7 +138,8 @@ def test_a_lesson_asks_predicts_checks_and_ends_with_its_sources(path):
 def test_links_lead_somewhere(path):
     prose = "\n".join(c.source for c in read(path).cells if c.cell_type == "markdown")
     for target in re.findall(r"\]\(([^)#\s]+)\)", prose):
-        if not target.startswith("https://arxiv.org/"):
+        thread = re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+/(issues|pull)/\d+", target)
+        if not (thread or target.startswith("https://arxiv.org/")):
             assert (path.parent / target).exists(), target
 
 
