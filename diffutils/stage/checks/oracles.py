@@ -122,7 +122,7 @@ def measure_oracle(function):
         bar = schedule.alpha_bar[i]
         x = constant(float(bar**0.5 * 0.5 + (1 - bar) ** 0.5 * noise))
         answer = call(function, x, i, constant(0.5), schedule=schedule)
-        return answer.double().mean().item()
+        return round(answer.double().mean().item(), 6) + 0.0  # no -0.000
 
     return {"middle": at(250, 1), "low": at(20, 1), "none": at(250, 0)}
 
@@ -190,7 +190,8 @@ def dice_probes():
 def measure_dice(function):
     """Mean, std and largest of what it makes of 100,001 numbers, evenly from 0 to 1."""
     dice = call(function, torch.linspace(0, 1, 100_001, dtype=torch.float64)).double()
-    return {"mean": dice.mean().item(), "std": dice.std().item(), "largest": dice.max().item()}
+    mean = round(dice.mean().item(), 6) + 0.0  # no -0.000
+    return {"mean": mean, "std": dice.std().item(), "largest": dice.max().item()}
 
 
 DICE = "yours have mean {your_mean:.3f} and std {your_std:.3f}"
