@@ -120,7 +120,7 @@ TWENTY = {
         7683, 5000, 60, 0.15, 200,
     ],
     "copies-by-chance": [
-        0.157, 15.7, 0, 200, 169, 6.4, 10, 37, 5.6, 20, 40, 2000, 64, 100, 25, 63, 12768, 1, 50, 16,
+        0.039, 3.9, 0, 300, 288, 7, 1.7, 12.2, 5.9, 20, 31, 500, 24, 100, 25, 47, 12768, 1, 50, 16,
     ],
 }  # fmt: skip
 
@@ -138,7 +138,7 @@ def test_the_numbers_are_what_dice_say():
     needed = round(numbers.find("sprites-for-two-points").right())
     shares = generator.binomial(needed, 0.8, 20_000) / needed
     assert 0.94 < (abs(shares - 0.8) <= 0.02).mean() < 0.96
-    copies = generator.hypergeometric(2000, 10_768, 200, 20_000)
+    copies = generator.hypergeometric(500, 12_268, 300, 20_000)
     assert abs(copies.mean() - numbers.find("copies-by-chance").right()) < 0.15
 
 

@@ -254,6 +254,20 @@ def three_answers(nn_model, copier, generaliser, x_t, i, c):
     return found | {"generaliser": generaliser.guess_x0(x_t, i, c)}
 
 
+def linear_guess(known, x_t, i, schedule):
+    """The best linear guess of the sprites in x_t at level i, like x_t: Wiener's filter.
+
+    It knows of the sprites `known`, (M, C, H, W), their mean and their covariance only; with
+    Gaussian data it would be the ideal denoiser.
+    """
+    flat, alpha_bar = known.flatten(1).double(), float(schedule.alpha_bar[i])
+    mean, covariance = flat.mean(0), torch.cov(flat.T)
+    spread = alpha_bar * covariance + (1 - alpha_bar) * torch.eye(len(mean), dtype=torch.float64)
+    gain = alpha_bar**0.5 * torch.linalg.solve(spread, covariance)
+    off = x_t.flatten(1).double() - alpha_bar**0.5 * mean
+    return (mean + off @ gain).view_as(x_t).to(x_t)
+
+
 def shipped(say, n=16, levels=(10, 20, 40, 60, 80, 100, 130, 160, 200, 250, 300, 350, 400, 450)):
     """{"levels", "n", "rms": {pair: [mean, error] by level}} of the palette network.
 

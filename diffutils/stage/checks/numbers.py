@@ -196,9 +196,9 @@ def tell_margin(answer):
 
 def tell_copies(answer):
     """How large the training set would be."""
-    if not 0 <= answer <= 200:
-        return "not-of-200", "of 200 samples between none and all are in the training set"
-    share = f"that is {answer / 2:.2g} percent of the samples"
+    if not 0 <= answer <= 300:
+        return "not-of-300", "of 300 samples between none and all are in the training set"
+    share = f"that is {answer / 3:.2g} percent of the samples"
     return "other-share", f"{share}; by chance, what share of all sprites is in the training set?"
 
 
@@ -537,36 +537,40 @@ QUESTIONS = (
     ),
     Question(
         "copies-by-chance",
-        "A small world has 12,768 sprites, all equally likely, and 2,000 of them are a training "
-        "set. A perfect sampler of the world, which has never heard of the set, draws 200 sprites. "
+        "A small world has 12,768 sprites, all equally likely, and 500 of them are a training "
+        "set. A perfect sampler of the world, which has never heard of the set, draws 300 sprites. "
         "How many copies will be counted on average?",
-        lambda: 200 * 2000 / 12768,
+        lambda: 300 * 500 / 12768,
         "{right:.1f}: to be in the training set is no proof of having copied",
         (
-            Wrong("share", lambda: 2000 / 12768, "that is a share; how many of the 200?"),
-            Wrong("percent", lambda: 100 * 2000 / 12768, "that many of 100; 200 are drawn"),
+            Wrong("share", lambda: 500 / 12768, "that is a share; how many of the 300?"),
+            Wrong("percent", lambda: 100 * 500 / 12768, "that many of 100; 300 are drawn"),
             Wrong("none", lambda: 0, "it never heard of the training set, but it draws from the "
                   "world that the set was taken from"),
-            Wrong("all", lambda: 200, "then it could draw nothing but the training set"),
-            Wrong("new-ones", lambda: 200 * (1 - 2000 / 12768), "that many are new"),
-            Wrong("tenth", lambda: 200 / 2000, "the size of the world has to come in"),
-            Wrong("ten", lambda: 2000 / 200, "the size of the world has to come in"),
-            Wrong("upside-down", lambda: 12768 / 2000, "one in so many is in the training set"),
-            Wrong("samples-of-the-world", lambda: 200 * 200 / 12768, "200 came in twice, the "
+            Wrong("all", lambda: 300, "then it could draw nothing but the training set"),
+            Wrong("new-ones", lambda: 300 * (1 - 500 / 12768), "that many are new"),
+            Wrong("set-in-samples", lambda: 300 / 500, "the size of the world has to come in"),
+            Wrong("samples-in-set", lambda: 500 / 300, "the size of the world has to come in"),
+            Wrong("upside-down", lambda: 12768 / 500, "one in so many is in the training set"),
+            Wrong("samples-of-the-world", lambda: 300 * 300 / 12768, "300 came in twice, the "
                   "training set not at all"),
-            Wrong("share-drawn", lambda: 200 / 12768, "that is the share of the world that is "
+            Wrong("share-drawn", lambda: 300 / 12768, "that is the share of the world that is "
                   "drawn"),
-            Wrong("odds", lambda: 200 * 2000 / (12768 - 2000), "the training set was divided by "
+            Wrong("odds", lambda: 300 * 500 / (12768 - 500), "the training set was divided by "
                   "those outside it, and not by all"),
-            Wrong("outside", lambda: 12768 - 2000, "so many are outside the training set"),
-            Wrong("training-set", lambda: 2000, "more than were drawn"),
-            Wrong("root", lambda: (200 * 2000 / 12768) ** 0.5, "that is about how much the count "
+            Wrong("outside", lambda: 12768 - 500, "so many are outside the training set"),
+            Wrong("training-set", lambda: 500, "more than were drawn"),
+            Wrong("root", lambda: (300 * 500 / 12768) ** 0.5, "that is about how much the count "
                   "varies; asked for is its mean"),
-            Wrong("twice", lambda: 2 * 200 * 2000 / 12768, "so many of 400"),
-            Wrong("half", lambda: 100 * 2000 / 12768 / 2, "200 are drawn, not 50"),
-            Wrong("thousandfold", lambda: 2000 * 2000 / 12768, "that many of 2,000; 200 are drawn"),
+            Wrong("twice", lambda: 2 * 300 * 500 / 12768, "so many of 600"),
+            Wrong("half", lambda: 300 * 500 / 12768 / 2, "300 are drawn, not 150"),
+            Wrong("set-twice", lambda: 500 * 500 / 12768, "that many of 500; 300 are drawn"),
+            Wrong("of-two-thousand", lambda: 300 * 2000 / 12768, "so many with a training set of "
+                  "2,000; here it has 500"),
+            Wrong("the-tables", lambda: 200 * 2000 / 12768, "so many of 200 with a training set "
+                  "of 2,000, as in the table; here both are others"),
         ),
-        tolerance=0.02,
+        tolerance=0.025,
         tell=tell_copies,
     ),
     Question(
