@@ -687,8 +687,8 @@ CHOICES += (
             ),
             Answer(
                 "right",
-                "What all share is learnt from any sprite; what is one's own only from that one, and "
-                "of 2,000 it comes up too seldom.",
+                "What all share is learnt from any sprite; what is one's own only from that one, "
+                "and of 2,000 it comes up too seldom.",
                 "of 20 sprites each was shown {looks_few:.0f} times, of 2,000 each "
                 "{looks_many:.0f} times; read as one of them are {few:.0f} of {of:.0f} samples and "
                 "{many:.0f}, where chance alone gives {chance:.0f} in a hundred",
