@@ -264,6 +264,39 @@ def test_the_right_name_is_told_with_evidence_and_every_other_refuted(seed, caps
                 assert patient._bug == bug or f"is {patient._bug!r}" not in result.message
 
 
+def test_messages_print_what_was_measured_and_no_offsets():
+    evidence = patients.difference(*museum.pair("last-dice"))
+    here, there = re.search(r"(\S+) here, (\S+) in its", evidence).groups()
+    row, twin = museum.pair("last-dice")
+    assert (float(here), float(there)) == (float(f"{row['one sprite']:.3g}"), twin["one sprite"])
+    row, twin = museum.pair("train-mode")
+    assert f"{row['company']:.3g} here" in patients.difference(row, twin)
+    row, twin = museum.pair("uniform-dice")
+    for name, (measure, _) in patients.MEASURED.items():
+        if "mean of plain noise" in name:
+            assert (measure(row), measure(twin)) == (row["bell"][0], twin["bell"][0])
+    bare = {"one sprite": 0.0, "bell": [0.0, 1.0]}
+    almost = {**row, **bare, "one sprite": 0.02}
+    assert "one sprite" not in patients.farthest(almost, {**row, **bare, "lowest": -9})[0]
+
+
+def test_points_count_for_patients_named_right_and_a_wrong_name_costs_once():
+    ward = patients.Ward(9)
+    assert ward.points == 0
+    patient = ward[0]
+    wrong = [bug for bug in patients.BUGS if bug != patient._bug]
+    patient.name(wrong[0]), patient.name(wrong[0])
+    assert patient.points == patients.POINTS - patients.LOST and ward.points == 0
+    patient.name(patient._bug)
+    assert ward.points == patient.points == patients.POINTS - patients.LOST
+    patient.name(wrong[1]), patient.oracles(), patient.company()
+    assert ward.points == patients.POINTS - patients.LOST
+    for bug in (*patients.BUGS, patients.HEALTHY):
+        if bug != ward[1]._bug:
+            ward[1].name(bug)
+    assert ward[1].points == 0 and ward.points == patients.POINTS - patients.LOST
+
+
 def test_a_look_costs_once():
     patient = patients.Ward(0)[0]
     assert patient.points == patients.POINTS
