@@ -129,6 +129,23 @@ def test_what_is_right_about_a_case_is_1_on_the_way_and_on_the_diagonal():
     assert all(abs(a - b) < 0.1 for a, b in zip(told, there, strict=True))
 
 
+def test_answers_are_measured_against_the_noise_that_is_there():
+    case = healthy()
+    half = cases.Case(Lines(), "palette", lines.ddpm, 10, False)
+    half.guess = lambda context: lambda x, level: 0 * x
+    assert museum.answered(half, 150) == pytest.approx((0, 1), abs=0.02)
+    slope, wrong = museum.answered(case, 250)
+    assert 0.9 < slope < 1.1 and wrong == pytest.approx(case.loss(250), rel=0.5)
+    stripes = torch.tensor([-1.0, 1.0]).repeat(2, 3, 4, 4)
+    assert museum.roughness(stripes) == 2 and museum.roughness(stripes * 0 + 1) == 0
+
+
+def test_the_loss_of_a_training_batch_mixes_levels():
+    assert 0.5 < open_case("shown-clean").training_loss() < 1.5
+    losses = [healthy().loss(level) for level in (10, 60, 150, 250, 350, 450)]
+    assert min(losses) < healthy().training_loss(100) < max(losses)
+
+
 # --- the twins -----------------------------------------------------------------------------------
 
 

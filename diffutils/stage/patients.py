@@ -75,7 +75,7 @@ class Patient:
         return show_plots(self._case, self._twin, (name,), f"Patient {self.number}")
 
     def company(self):
-        """How the answer to one picture changes with what else is asked: a std."""
+        """How the answer to one picture changes with what else is asked: an rms."""
         self.pay("company")
         return self._rows[0]["company"]
 
