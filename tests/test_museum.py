@@ -129,6 +129,23 @@ def test_what_is_right_about_a_case_is_1_on_the_way_and_on_the_diagonal():
     assert all(abs(a - b) < 0.1 for a, b in zip(told, there, strict=True))
 
 
+def test_answers_are_measured_against_the_noise_that_is_there():
+    case = healthy()
+    half = cases.Case(Lines(), "palette", lines.ddpm, 10, False)
+    half.guess = lambda context: lambda x, level: 0 * x
+    assert museum.answered(half, 150) == pytest.approx((0, 1), abs=0.02)
+    slope, wrong = museum.answered(case, 250)
+    assert 0.9 < slope < 1.1 and wrong == pytest.approx(case.loss(250), rel=0.5)
+    stripes = torch.tensor([-1.0, 1.0]).repeat(2, 3, 4, 4)
+    assert museum.roughness(stripes) == 2 and museum.roughness(stripes * 0 + 1) == 0
+
+
+def test_the_loss_of_a_training_batch_mixes_levels():
+    assert 0.5 < open_case("shown-clean").training_loss() < 1.5
+    losses = [healthy().loss(level) for level in (10, 60, 150, 250, 350, 450)]
+    assert min(losses) < healthy().training_loss(100) < max(losses)
+
+
 # --- the twins -----------------------------------------------------------------------------------
 
 
@@ -262,6 +279,39 @@ def test_the_right_name_is_told_with_evidence_and_every_other_refuted(seed, caps
                 here, there = re.search(r"shows (\S+), this patient (\S+)", result.message).groups()
                 assert here != there
                 assert patient._bug == bug or f"is {patient._bug!r}" not in result.message
+
+
+def test_messages_print_what_was_measured_and_no_offsets():
+    evidence = patients.difference(*museum.pair("last-dice"))
+    here, there = re.search(r"(\S+) here, (\S+) in its", evidence).groups()
+    row, twin = museum.pair("last-dice")
+    assert (float(here), float(there)) == (float(f"{row['one sprite']:.3g}"), twin["one sprite"])
+    row, twin = museum.pair("train-mode")
+    assert f"{row['company']:.3g} here" in patients.difference(row, twin)
+    row, twin = museum.pair("uniform-dice")
+    for name, (measure, _) in patients.MEASURED.items():
+        if "mean of plain noise" in name:
+            assert (measure(row), measure(twin)) == (row["bell"][0], twin["bell"][0])
+    bare = {"one sprite": 0.0, "bell": [0.0, 1.0]}
+    almost = {**row, **bare, "one sprite": 0.02}
+    assert "one sprite" not in patients.farthest(almost, {**row, **bare, "lowest": -9})[0]
+
+
+def test_points_count_for_patients_named_right_and_a_wrong_name_costs_once():
+    ward = patients.Ward(9)
+    assert ward.points == 0
+    patient = ward[0]
+    wrong = [bug for bug in patients.BUGS if bug != patient._bug]
+    patient.name(wrong[0]), patient.name(wrong[0])
+    assert patient.points == patients.POINTS - patients.LOST and ward.points == 0
+    patient.name(patient._bug)
+    assert ward.points == patient.points == patients.POINTS - patients.LOST
+    patient.name(wrong[1]), patient.oracles(), patient.company()
+    assert ward.points == patients.POINTS - patients.LOST
+    for bug in (*patients.BUGS, patients.HEALTHY):
+        if bug != ward[1]._bug:
+            ward[1].name(bug)
+    assert ward[1].points == 0 and ward.points == patients.POINTS - patients.LOST
 
 
 def test_a_look_costs_once():

@@ -71,6 +71,18 @@ class Case:
         eps = self.guess(c)(lines.shown(x0, x_t), level)
         return float((eps - noise).square().mean())
 
+    @torch.no_grad()
+    def training_loss(self, n=32, seed=0):
+        """The loss of one batch as training draws it: n sprites, each at a level of its own."""
+        lines, (x0, c) = self.lines, twin_sprites()
+        x0, c = lines.pictures(x0[:n]), lines.contexts(c[:n])
+        generator = torch.Generator().manual_seed(seed)
+        noise = lines.noise(x0.shape, generator)
+        levels = torch.randint(1, T + 1, (n,), generator=generator)
+        x_t = lines.mix(x0, levels, noise)
+        eps = self.nn_model(lines.shown(x0, x_t), levels / T, c)
+        return float((eps - noise).square().mean())
+
     def mixed(self, level=100):
         """The std round 0, at a level, of pictures of variance 1 noised as in its training."""
         generator = torch.Generator().manual_seed(level)
@@ -104,7 +116,7 @@ class Case:
 
     @torch.no_grad()
     def in_company(self, level=250, n=32):
-        """How the answer to a picture changes with what else is asked: a std; 0 if it does not."""
+        """How the answer to a picture changes with what else is asked: an rms; 0 if it does not."""
         x0, c = twin_sprites()
         noise = torch.randn(n, 3, 16, 16, generator=torch.Generator().manual_seed(level))
         x = noise * float(1 - SCHEDULE.alpha_bar[level]) ** 0.5

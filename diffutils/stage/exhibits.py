@@ -96,7 +96,7 @@ EXHIBITS = {
     "contexts": Exhibit(
         "Contexts shifted against their pictures", "contexts", "c.roll(1, 0)",
         None, issue("borisdayma/dalle-mini", 283, "pull"),
-        "somebody looked at prompts and pictures side by side",
+        "the same slip in a table of samples: somebody put prompts and pictures side by side",
         "a class that is asked for comes", network="contexts", guided=True,
     ),
     # the network that is sampled from
@@ -143,8 +143,8 @@ EXHIBITS = {
         "Uniform dice of the right variance", "dice",
         "(torch.rand(shape, generator=generator) - 0.5) * 12**0.5",
         lambda shape, generator: (torch.rand(shape, generator=generator) - 0.5) * 12**0.5,
-        issue("acids-ircam/diffusion_models", 8),
-        "the repair of somebody who knew means and variances",
+        ("no public thread known to us", ""),
+        "not at all: it does no harm in a sampler of many steps",
         "the largest of a million dice is above 4",
     ),
     "told-low": Exhibit(
@@ -157,7 +157,7 @@ EXHIBITS = {
         "alpha_bar counted from 0", "alpha_bar", "alpha.roll(-1).cumprod(0)",
         lambda alpha: alpha.roll(-1).cumprod(0),
         issue("Stability-AI/stablediffusion", 345, "pull"),
-        "somebody asked where the 1 in front had gone",
+        "its author says that outputs get noisy, and that it shows little in latents",
         "alpha_bar begins with a 1; one sprite in the world is returned exactly",
     ),
     "first-factor": Exhibit(
@@ -165,7 +165,7 @@ EXHIBITS = {
         "(alpha.cumprod(0) / alpha[1]).clamp(max=1)",
         lambda alpha: (alpha.cumprod(0) / alpha[1]).clamp(max=1),
         issue("lucidrains/denoising-diffusion-pytorch", 18),
-        "a reader of a change compared it with the line before",
+        "a neighbour of this: a reader compared a change of that line with the line before",
         "alpha_bar[i] is alpha_bar[i - 1] * alpha[i], for every i",
     ),
     "schedule": Exhibit(
@@ -178,15 +178,15 @@ EXHIBITS = {
     "guidance": Exhibit(
         "Guidance turned round", "guess", "given + w * (without - given)",
         lambda given, without: given + GUIDANCE * (without - given),
-        issue("threestudio-project/threestudio", 127),
-        "two conventions of one formula; read with the wrong one it steers away",
+        ("common slips; no public thread of this one known to us", ""),
+        "the class that was asked for does not come",
         "w = 0 gives the guess without the class, w = 1 the one with it", guided=True,
     ),
     "wraps": Exhibit(
         "Levels that wrap", "levels", "range(T, -(T // n), -(T // n))",
         lambda n: range(T, -(T // n), -(T // n)),
         issue("huggingface/diffusers", 5921),
-        "a user printed the levels",
+        "levels below 0: a user printed the levels",
         "every number of steps ends at level 0", loop=ddim, steps=30,
     ),
     "root-again": Exhibit(

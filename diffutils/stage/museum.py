@@ -62,6 +62,27 @@ def there(walk):
     return [float((x - end).flatten(1).std(1).median()) for x, end in pairs]
 
 
+# --- what a network answers, and what is drawn ---------------------------------------------------
+
+
+@torch.no_grad()
+def answered(case, level, n=100):
+    """(slope, squared error) of a case's answers to n rightly noised sprites at a level.
+
+    The slope is that of the answer on the noise that is there: 1 if as much is answered.
+    """
+    x0, c = (part[:n] for part in twins.twin_sprites())
+    noise = torch.randn(x0.shape, generator=torch.Generator().manual_seed(1))
+    x_t = Lines().mix(x0, torch.full((len(x0),), level), noise)
+    eps = case.guess(c)(x_t, level)
+    return float((eps * noise).mean() / noise.square().mean()), float((eps - noise).square().mean())
+
+
+def roughness(x):
+    """The rms step from a pixel to its neighbour on the right, of pictures (B, C, H, W)."""
+    return float((x[..., 1:] - x[..., :-1]).square().mean().sqrt())
+
+
 # --- the table -----------------------------------------------------------------------------------
 
 

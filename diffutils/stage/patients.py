@@ -6,7 +6,8 @@
     ward[0].name("std")          the answer, with the evidence; "healthy" if nothing is wrong
 
 Five patients, of which one is healthy, and no two have the same bug. A wrong diagnosis is answered
-by a measurement that it does not fit, and does not tell the right one.
+by a measurement that it does not fit, and does not tell the right one. Points count for patients
+that are named right; the same wrong name costs once.
 """
 
 import random
@@ -30,6 +31,7 @@ class Patient:
 
     def __init__(self, number, bug, stand_in):
         self.number, self.points, self.looks = number, POINTS, []
+        self.solved, self._refuted = False, set()
         self._bug = bug
         self._case = healthy_of(stand_in) if bug == HEALTHY else open_case(bug)
         self._twin = healthy_of(stand_in if bug == HEALTHY else bug)
@@ -40,8 +42,13 @@ class Patient:
 
     def pay(self, look):
         if look not in self.looks:
-            self.points -= COSTS[look]
+            self.charge(COSTS[look])
             self.looks.append(look)
+
+    def charge(self, points):
+        """Takes points, down to 0; none once the patient is named right."""
+        if not self.solved:
+            self.points = max(0, self.points - points)
 
     def samples(self):
         """Ten samples, and what the judge says of twenty."""
@@ -68,7 +75,7 @@ class Patient:
         return show_plots(self._case, self._twin, (name,), f"Patient {self.number}")
 
     def company(self):
-        """How the answer to one picture changes with what else is asked: a std."""
+        """How the answer to one picture changes with what else is asked: an rms."""
         self.pay("company")
         return self._rows[0]["company"]
 
@@ -85,11 +92,14 @@ class Patient:
             return self.say("not-done", f"patient {self.number}: no diagnosis yet")
         check_choice("name", "bug", bug, (*BUGS, HEALTHY))
         if bug == self._bug:
+            self.solved = True
             evidence = "nothing that was measured differs" if bug == HEALTHY else difference(
                 *self._rows)
             said = f"patient {self.number} is {bug!r}, with {self.points} points left: {evidence}"
             return self.say(None, said)
-        self.points -= LOST
+        if bug not in self._refuted:
+            self.charge(LOST)
+            self._refuted.add(bug)
         expected = self._twin_row(bug)
         return self.say(bug, f"patient {self.number} is not {bug!r}: "
                              f"{contradiction(expected, self._rows[0])}")  # fmt: skip
@@ -103,18 +113,18 @@ class Patient:
         return self._rows[1] if bug == HEALTHY else pair(bug)[0]
 
 
-MEASURED = {
-    "samples flawless, of 100": lambda row: row["flawless"][0],
-    "percent of the pixels right": lambda row: 100 * row["right"][0],
-    "of 100 of the class asked for": lambda row: row["class"][0],
-    f"loss at level {LOSSES[0]}": lambda row: row["loss"][0],
-    f"loss at level {LOSSES[2]}": lambda row: row["loss"][2],
-    "size at level 250, where 1 is right": lambda row: row["size"][1],
-    "the darkest number": lambda row: row["lowest"],
-    "the std of plain noise at the end, of 1": lambda row: row["bell"][1],
-    "the mean of plain noise at the end, of 0": lambda row: 1 + abs(row["bell"][0]),
-    "grey levels by which the one sprite is missed": lambda row: 0.3 + row["one sprite"],
-    "how an answer changes in company": lambda row: 0.01 + row["company"],
+MEASURED = {  # name: (what is measured, how much of it counts as little)
+    "samples flawless, of 100": (lambda row: row["flawless"][0], 0),
+    "percent of the pixels right": (lambda row: 100 * row["right"][0], 0),
+    "of 100 of the class asked for": (lambda row: row["class"][0], 0),
+    f"loss at level {LOSSES[0]}": (lambda row: row["loss"][0], 0),
+    f"loss at level {LOSSES[2]}": (lambda row: row["loss"][2], 0),
+    "size at level 250, where 1 is right": (lambda row: row["size"][1], 0),
+    "the darkest number": (lambda row: row["lowest"], 0),
+    "the std of plain noise at the end, of 1": (lambda row: row["bell"][1], 0),
+    "the mean of plain noise at the end, of 0": (lambda row: abs(row["bell"][0]), 1),
+    "grey levels by which the one sprite is missed": (lambda row: row["one sprite"], 0.3),
+    "how an answer changes in company": (lambda row: row["company"], 0.01),
 }
 
 
@@ -125,9 +135,13 @@ def apart(one, other):
 
 def farthest(row, other):
     """The measurement in which two rows differ most: (its name, of the first, of the second)."""
-    found = {name: (measure(row), measure(other)) for name, measure in MEASURED.items()}
-    name = max(found, key=lambda one: apart(*found[one]))
-    return name, *found[name]
+    def difference_of(name):
+        measure, floor = MEASURED[name]
+        return apart(measure(row) + floor, measure(other) + floor)
+
+    name = max(MEASURED, key=difference_of)
+    measure, _ = MEASURED[name]
+    return name, measure(row), measure(other)
 
 
 def difference(row, twin):
@@ -159,5 +173,6 @@ class Ward:
 
     @property
     def points(self):
-        return sum(patient.points for patient in self.patients)
+        """The points left of the patients that are named right."""
+        return sum(patient.points for patient in self.patients if patient.solved)
 
