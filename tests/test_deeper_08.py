@@ -288,7 +288,7 @@ def test_stopped_and_called_again_the_pairs_are_the_same(tmp_path, monkeypatch):
 def test_the_four_reasons_for_a_floor_are_answered_by_what_was_measured():
     replies = {letter: checks.choice("why-a-floor", letter) for letter in "abcd"}
     assert [letter for letter, result in replies.items() if result.passed] == ["d"]
-    found = choices.measure_floor()
+    found = choices.measure_set_floor()
     assert found["most"] < 1.15 * found["least"] and found["itself"] < 0.01
     assert found["means"] < 5 and found["kernel"] < 0.005 and found["thin"] == 249
 

@@ -73,6 +73,7 @@ def assignment(lesson):
     title = INTRODUCTION.format(title=read_lesson(lesson).title)
     cells = [new_markdown_cell(title, id="introduction")]
     cells += [new_code_cell(imports(solved), id="imports")]
+    cells += [new_code_cell(c.source, id=c.id) for c in solved if "setup" in tags(c)]
     for k, exercise in enumerate(exercises(told, solved), 1):
         cells += [new_markdown_cell(exercise.text, id=f"text-{k}"),
                   marked(f"answer-{k}", exercise.answer, solution=True),

@@ -852,7 +852,7 @@ CHOICES += (
 
 
 @cache
-def measure_floor():
+def measure_set_floor():
     """Real sprites from other real ones: by Fréchet's distance, its two parts, and the kernel's."""
     x0 = some_sprites(3000)
     real, sets = x0[:2000], x0[2000:].split(250)
@@ -872,7 +872,7 @@ CHOICES += (
         "why-a-floor",
         "250 real sprites have a large Fréchet distance from 2,000 other real ones, by pixels. "
         "Why is it not about 0?",
-        measure_floor,
+        measure_set_floor,
         (
             Answer(
                 "another-law",
