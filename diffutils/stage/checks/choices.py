@@ -1134,7 +1134,7 @@ CHOICES += (
             ),
             Answer(
                 "right",
-                "The network leads pictures with too little noise back to a sprite; "
+                "It leads pictures with too little noise back to a sprite; "
                 "variety is lost.",
                 "{quiet:.0f} of {n} are flawless with noise of {left:.2f} where {told:.2f} is "
                 "told; but as a set they are {far:.3f} from real sprites, which are {floor:.3f} "
