@@ -1,5 +1,11 @@
-"""What every check of an exercise has to do with right and wrong answers: one demand a function."""
+"""What every check of an exercise has to do with right and wrong answers: one demand a function.
 
+    globals().update(bank_tests(EXERCISES, RIGHT, WRONG, build))
+
+makes them the tests of a module.
+"""
+
+import pytest
 import torch
 
 from diffutils.stage.checks import engine
@@ -54,3 +60,37 @@ def assert_four_of_five_are_named(check, answers):
         assert "of nan" not in result.message
     missed = [words for words, result in results.items() if result.mistake in UNNAMED]
     assert len(missed) <= 0.2 * len(results), missed
+
+
+def bank_tests(exercises, right, wrong, build):
+    """{name: test} of the checks of `exercises`, {check: its Exercise}.
+
+    right, wrong   {check: what students write}; of the wrong ones none stands in the bank
+    build          from a check and what was written, the student's function
+    """
+    every_check = pytest.mark.parametrize("check", exercises, ids=lambda check: check.__name__)
+    known = [(check, mistake) for check, one in exercises.items() for mistake in one.mistakes]
+
+    @pytest.mark.parametrize(("check", "body"), [(c, b) for c, bs in right.items() for b in bs])
+    def test_a_right_answer_in_whatever_way_is_right(check, body, capsys):
+        result = check(build(check, body))
+        assert result.passed and capsys.readouterr().out == result.message + "\n"
+
+    @pytest.mark.parametrize(("check", "mistake"), known, ids=lambda one: getattr(one, "name", ""))
+    def test_each_mistake_is_named_with_finite_numbers(check, mistake):
+        assert_named(check, mistake)
+
+    @every_check
+    def test_no_two_mistakes_look_alike(check):
+        assert len(exercises[check].mistakes) >= 15
+        assert_all_differ(exercises[check])
+
+    @every_check
+    def test_a_stub_is_not_done(check):
+        assert_a_stub_is_not_done(check)
+
+    @every_check
+    def test_four_of_five_wrong_answers_are_named_and_none_is_right(check):
+        assert_four_of_five_are_named(check, {body: build(check, body) for body in wrong[check]})
+
+    return {name: test for name, test in locals().items() if name.startswith("test_")}

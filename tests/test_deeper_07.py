@@ -10,13 +10,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from banks import (
-    assert_a_stub_is_not_done,
-    assert_all_differ,
-    assert_four_of_five_are_named,
-    assert_named,
-    written,
-)
+from banks import bank_tests, written
 from cells import functions_of
 from torch.testing import assert_close
 
@@ -28,9 +22,7 @@ from diffutils.stage.checks import choices, dice
 
 SCHEDULE = linear_schedule()
 EXERCISES = {dice.fresh_std: dice.FRESH_STD, dice.karras_sigmas: dice.KARRAS}
-BANK = [(check, mistake) for check, e in EXERCISES.items() for mistake in e.mistakes]
 SIGNATURES = {dice.fresh_std: "i, j, eta, *, schedule", dice.karras_sigmas: "n, first, last, rho"}
-name_of = {check: check.__name__ for check in EXERCISES}.get
 
 
 def build(check, body):
@@ -93,31 +85,7 @@ WRONG = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("check", "body"), [(c, b) for c, bs in RIGHT.items() for b in bs])
-def test_a_right_answer_in_whatever_way_is_right(check, body, capsys):
-    result = check(build(check, body))
-    assert result.passed and capsys.readouterr().out == result.message + "\n"
-
-
-@pytest.mark.parametrize(("check", "mistake"), BANK, ids=lambda part: getattr(part, "name", ""))
-def test_each_mistake_is_named_with_finite_numbers(check, mistake):
-    assert_named(check, mistake)
-
-
-@pytest.mark.parametrize("check", EXERCISES, ids=name_of)
-def test_no_two_mistakes_look_alike(check):
-    assert len(EXERCISES[check].mistakes) >= 15
-    assert_all_differ(EXERCISES[check])
-
-
-@pytest.mark.parametrize("check", EXERCISES, ids=name_of)
-def test_a_stub_is_not_done(check):
-    assert_a_stub_is_not_done(check)
-
-
-@pytest.mark.parametrize("check", EXERCISES, ids=name_of)
-def test_four_of_five_wrong_answers_are_named_and_none_is_right(check):
-    assert_four_of_five_are_named(check, {body: build(check, body) for body in WRONG[check]})
+globals().update(bank_tests(EXERCISES, RIGHT, WRONG, build))
 
 
 @pytest.mark.parametrize(("i", "j"), [(500, 480), (300, 250), (40, 0), (2, 1)])

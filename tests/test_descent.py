@@ -9,13 +9,7 @@ import math
 
 import pytest
 import torch
-from banks import (
-    assert_a_stub_is_not_done,
-    assert_all_differ,
-    assert_four_of_five_are_named,
-    assert_named,
-    written,
-)
+from banks import bank_tests, written
 
 import diffutils
 from diffutils import denoise_add_noise, linear_schedule, perturb_input, predict_x0
@@ -28,7 +22,6 @@ EXERCISES = {
     descent.long_betas: descent.LONG_BETAS,
     descent.left_without: descent.LEFT_WITHOUT,
 }
-BANK = [(check, mistake) for check, e in EXERCISES.items() for mistake in e.mistakes]
 SIGNATURES = {
     descent.unknown_std: "i, *, schedule",
     descent.mean_from_sprite: "x, i, x0, *, schedule",
@@ -142,33 +135,9 @@ WRONG = {
         "0.0", "i / T",
     ],
 }  # fmt: skip
-name_of = {check: check.__name__ for check in EXERCISES}.get
 
 
-@pytest.mark.parametrize(("check", "body"), [(c, b) for c, bs in RIGHT.items() for b in bs])
-def test_a_right_answer_in_whatever_way_is_right(check, body, capsys):
-    result = check(build(check, body))
-    assert result.passed and capsys.readouterr().out == result.message + "\n"
-
-
-@pytest.mark.parametrize(("check", "mistake"), BANK, ids=lambda part: getattr(part, "name", ""))
-def test_each_mistake_is_named_with_finite_numbers(check, mistake):
-    assert_named(check, mistake)
-
-
-@pytest.mark.parametrize("check", EXERCISES, ids=name_of)
-def test_no_two_mistakes_look_alike(check):
-    assert_all_differ(EXERCISES[check])
-
-
-@pytest.mark.parametrize("check", EXERCISES, ids=name_of)
-def test_a_stub_is_not_done(check):
-    assert_a_stub_is_not_done(check)
-
-
-@pytest.mark.parametrize("check", EXERCISES, ids=name_of)
-def test_four_of_five_wrong_answers_are_named_and_none_is_right(check):
-    assert_four_of_five_are_named(check, {body: build(check, body) for body in WRONG[check]})
+globals().update(bank_tests(EXERCISES, RIGHT, WRONG, build))
 
 
 def test_the_unknown_part_of_the_last_noise_is_what_throws_leave():

@@ -8,20 +8,13 @@ The wrong answers of WRONG were written as students write them; at least four of
 import numpy as np
 import pytest
 import torch
-from banks import (
-    assert_a_stub_is_not_done,
-    assert_all_differ,
-    assert_four_of_five_are_named,
-    assert_named,
-    written,
-)
+from banks import bank_tests, written
 from scipy.linalg import sqrtm
 
 from diffutils.stage import checks
 from diffutils.stage.checks import judging, numbers
 
 EXERCISES = {judging.standing: judging.STANDING, judging.frechet_of_numbers: judging.FRECHET}
-BANK = [(check, mistake) for check, e in EXERCISES.items() for mistake in e.mistakes]
 SIGNATURES = {judging.standing: "guess, copier, generaliser", judging.frechet_of_numbers: "a, b"}
 WAY = "    w = (copier - generaliser).flatten(1)\n    g = (guess - generaliser).flatten(1)\n    c = (guess - copier).flatten(1)\n"
 
@@ -76,34 +69,9 @@ WRONG = {
         "0", "a.mean() ** 2 - b.mean() ** 2 + (a.std() - b.std()) ** 2", "2 * (a.mean() - b.mean()) ** 2 + (a.std() - b.std()) ** 2",
     ],
 }  # fmt: skip
-name_of = {check: check.__name__ for check in EXERCISES}.get
 
 
-@pytest.mark.parametrize(("check", "body"), [(c, b) for c, bs in RIGHT.items() for b in bs])
-def test_a_right_answer_in_whatever_way_is_right(check, body, capsys):
-    result = check(build(check, body))
-    assert result.passed and capsys.readouterr().out == result.message + "\n"
-
-
-@pytest.mark.parametrize(("check", "mistake"), BANK, ids=lambda part: getattr(part, "name", ""))
-def test_each_mistake_is_named_with_finite_numbers(check, mistake):
-    assert_named(check, mistake)
-
-
-@pytest.mark.parametrize("check", EXERCISES, ids=name_of)
-def test_no_two_mistakes_look_alike(check):
-    assert len(EXERCISES[check].mistakes) >= 15
-    assert_all_differ(EXERCISES[check])
-
-
-@pytest.mark.parametrize("check", EXERCISES, ids=name_of)
-def test_a_stub_is_not_done(check):
-    assert_a_stub_is_not_done(check)
-
-
-@pytest.mark.parametrize("check", EXERCISES, ids=name_of)
-def test_four_of_five_wrong_answers_are_named_and_none_is_right(check):
-    assert_four_of_five_are_named(check, {body: build(check, body) for body in WRONG[check]})
+globals().update(bank_tests(EXERCISES, RIGHT, WRONG, build))
 
 
 def test_the_short_formula_is_the_long_one_of_scipy_for_one_number():

@@ -6,13 +6,7 @@ The wrong answers of WRONG are in no bank; at least four of five are named.
 # ruff: noqa: E501  (formulas, one a line)
 
 import pytest
-from banks import (
-    assert_a_stub_is_not_done,
-    assert_all_differ,
-    assert_four_of_five_are_named,
-    assert_named,
-    written,
-)
+from banks import bank_tests, written
 
 from diffutils.stage import checks
 from diffutils.stage.checks import numbers, oracles
@@ -55,8 +49,6 @@ WRONG = {
         "u.round() * 2 - 1", "(2 * u - 1) * 12**0.5", "(u - 0.5) / 2", "torch.zeros_like(u)", "(2 * u - 1) / 3**0.5", "u.log()",
     ],
 }  # fmt: skip
-every_check = pytest.mark.parametrize("check", EXERCISES, ids=lambda check: check.__name__)
-KNOWN = [(check, mistake) for check, exercise in EXERCISES.items() for mistake in exercise.mistakes]
 NUMBERS = ("variance-with-the-bug", "wrapped-entry", "half-range-ratio")
 OTHERS = {
     "variance-with-the-bug": [0.5, 0.9, 0.99, 0.9808, 0.985, 1.5, 2, -1, 0, 0.9996, 0.97, 0.981, 0.9805, 1.04, 0.001, 0.96, 3, 0.988, 0.9815, 10],
@@ -65,33 +57,11 @@ OTHERS = {
 }
 
 
-@every_check
-def test_right_answers_pass_however_they_are_written(check):
-    assert check(EXERCISES[check].right).passed
-    for body in RIGHT[check]:
-        assert check(written(SIGNATURES[check], body)).passed, body
+def build(check, body):
+    return written(SIGNATURES[check], body)
 
 
-@pytest.mark.parametrize(("check", "mistake"), KNOWN, ids=lambda one: getattr(one, "name", ""))
-def test_each_known_mistake_is_named_with_numbers(check, mistake):
-    assert_named(check, mistake)
-
-
-@every_check
-def test_the_bank_has_fifteen_mistakes_or_more_and_no_two_alike(check):
-    assert len(EXERCISES[check].mistakes) >= 15
-    assert_all_differ(EXERCISES[check])
-
-
-@every_check
-def test_a_stub_is_not_done(check):
-    assert_a_stub_is_not_done(check)
-
-
-@every_check
-def test_four_of_five_other_wrong_answers_are_named(check):
-    answers = {body: written(SIGNATURES[check], body) for body in WRONG[check]}
-    assert_four_of_five_are_named(check, answers)
+globals().update(bank_tests(EXERCISES, RIGHT, WRONG, build))
 
 
 @pytest.mark.parametrize("name", NUMBERS)

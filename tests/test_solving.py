@@ -8,14 +8,7 @@ The wrong answers of WRONG were written as students write them; at least four of
 import math
 
 import numpy as np
-import pytest
-from banks import (
-    assert_a_stub_is_not_done,
-    assert_all_differ,
-    assert_four_of_five_are_named,
-    assert_named,
-    written,
-)
+from banks import bank_tests, written
 from scipy.stats import chi2_contingency
 
 import diffutils
@@ -24,7 +17,6 @@ from diffutils.stage import frontier
 from diffutils.stage.checks import solving
 
 EXERCISES = {solving.heun_step: solving.HEUN_STEP, solving.order_of: solving.ORDER}
-BANK = [(check, mistake) for check, e in EXERCISES.items() for mistake in e.mistakes]
 SIGNATURES = {
     solving.heun_step: "x, i, j, guess, *, schedule",
     solving.order_of: "n, error, more, smaller",
@@ -118,34 +110,9 @@ WRONG = {
         "1 - math.log(smaller / error) / math.log(more / n)", "math.log(error / smaller) / math.log(2 * more / n)",
     ],
 }  # fmt: skip
-name_of = {check: check.__name__ for check in EXERCISES}.get
 
 
-@pytest.mark.parametrize(("check", "body"), [(c, b) for c, bs in RIGHT.items() for b in bs])
-def test_a_right_answer_in_whatever_way_is_right(check, body, capsys):
-    result = check(build(check, body))
-    assert result.passed and capsys.readouterr().out == result.message + "\n"
-
-
-@pytest.mark.parametrize(("check", "mistake"), BANK, ids=lambda part: getattr(part, "name", ""))
-def test_each_mistake_is_named_with_finite_numbers(check, mistake):
-    assert_named(check, mistake)
-
-
-@pytest.mark.parametrize("check", EXERCISES, ids=name_of)
-def test_no_two_mistakes_look_alike(check):
-    assert len(EXERCISES[check].mistakes) >= 15
-    assert_all_differ(EXERCISES[check])
-
-
-@pytest.mark.parametrize("check", EXERCISES, ids=name_of)
-def test_a_stub_is_not_done(check):
-    assert_a_stub_is_not_done(check)
-
-
-@pytest.mark.parametrize("check", EXERCISES, ids=name_of)
-def test_four_of_five_wrong_answers_are_named_and_none_is_right(check):
-    assert_four_of_five_are_named(check, {body: build(check, body) for body in WRONG[check]})
+globals().update(bank_tests(EXERCISES, RIGHT, WRONG, build))
 
 
 # --- the cheapest setting ------------------------------------------------------------------------

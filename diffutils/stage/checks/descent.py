@@ -402,6 +402,24 @@ MEAN_FROM_SPRITE = Exercise(
             "the guess counts {your_sprite:.6f} at level 250, it should count {right_sprite:.6f}: "
             "these are the numbers of the level below",
         ),
+        Mistake(
+            "step-not-faded",
+            mix(of_sprite, lambda s, i: of_picture(s, i) / s.alpha[i].sqrt()),
+            "the picture counts {your_picture:.4f} at level 250, it should count "
+            "{right_picture:.4f}: the fading of the step itself is missing in its part",
+        ),
+        Mistake(
+            "faded-to-the-level-above",
+            mix(lambda s, i: keep(s, i) * share(s, i), of_picture),
+            "the guess counts {your_sprite:.6f} at level 250, it should count {right_sprite:.6f}: "
+            "it is faded as the picture is, and the step ends one level below",
+        ),
+        Mistake(
+            "parts-of-one",
+            mix(of_sprite, lambda s, i: 1 - of_sprite(s, i)),
+            "the picture counts {your_picture:.4f} at level 250, it should count "
+            "{right_picture:.4f}: your two parts add up to 1, and pictures fade",
+        ),
     ),
 )
 
