@@ -38,7 +38,7 @@ class Trajectory:
     eps        like x, the network's guess of the noise; zero at level 0, where none is left, and
                nan at a last level above 0, where nobody was asked
     schedule   the NoiseSchedule of the run
-    calls      how often the network was asked; guidance asks twice a step
+    calls      how often the network was asked; guidance asks twice a step, of scale 0 once
     x0         like x, the sprites that x and eps point at; at level 0 the samples, and nan where
                eps is
     """
@@ -118,7 +118,7 @@ class Descent:
     def ask(self, x, i):
         """The guess of the noise in any images at level i."""
         scale = scale_at(self.where, self.guidance, i)
-        self.trajectory.calls += 1 if scale is None else 2
+        self.trajectory.calls += 1 if scale is None or scale == 0 else 2
         return ask(self.where, self.nn_model, x, i, self.schedule, self.context, scale)
 
     def fresh_noise(self):
@@ -203,7 +203,7 @@ def ask(where, nn_model, x, i, schedule, context=None, guidance=None):
         check_like(where, "what nn_model returns", eps, "x", x)
         return eps
 
-    if context is None:
+    if context is None or guidance == 0:
         return guess(x)
     if guidance is None:
         return guess(x, context)

@@ -161,7 +161,7 @@ def test_fault_12_guidance_0_is_unconditional_and_1_is_conditional(nn_model):
         arguments = {"nn_model": nn_model, "schedule": SCHEDULE, "progress": False}
         return sample_ddim(2, n=3, generator=generator, **arguments, **kwargs)[0]
 
-    assert_close(draw(context=context, guidance=0), draw(), rtol=0, atol=1e-4)
+    assert torch.equal(draw(context=context, guidance=0), draw())
     assert_close(draw(context=context, guidance=1), draw(context=context), rtol=0, atol=1e-4)
     assert not torch.allclose(draw(context=context), draw(), atol=1e-3)
 
@@ -224,8 +224,6 @@ def test_fault_18_nothing_that_is_loaded_is_executed(path):
                 "socket",
                 "requests",
             }
-            if path.name == "outside.py":  # notes who is called; it calls nobody
-                forbidden.remove("socket")
             assert not forbidden & {name.split(".")[0] for name in names}
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)

@@ -130,6 +130,14 @@ def test_a_network_of_ours_is_asked_both_guided_questions_in_one_batch(sampler, 
     assert_close(once, twice, atol=1e-6, rtol=0)
 
 
+def test_guidance_of_scale_0_asks_once_and_of_no_context():
+    ours, same = Ours(), {"schedule": SCHEDULE, "progress": False, "height": 4, "n": 4}
+    drawn, run = sample_ddim(2, nn_model=ours, generator=seeded(), context=torch.eye(5)[:2],
+                             guidance=0, **same)  # fmt: skip
+    assert run.calls == len(ours.asked) == 4 and ours.asked == [None] * 4
+    assert torch.equal(drawn, sample_ddim(2, nn_model=ours, generator=seeded(), **same)[0])
+
+
 @pytest.mark.parametrize("name", ["palette", "plain", "small"])
 def test_the_shipped_networks_answer_both_questions_in_one_batch_as_in_two(name):
     nn_model, schedule = load_pretrained(name)

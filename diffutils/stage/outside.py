@@ -5,10 +5,11 @@ Needs the standard library alone, so that a kernel can run it as a file before i
 """
 
 import ipaddress
-import socket
+import platform
 import sys
 
 EVENTS = ("socket.connect", "socket.sendto", "socket.sendmsg")  # (socket, address)
+INTERNET = ("AF_INET", "AF_INET6")
 LOOKUPS = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")  # (host, ...)
 
 
@@ -17,7 +18,7 @@ def is_here(host):
     if not host:
         return True
     host = host.decode() if isinstance(host, bytes) else str(host)
-    if host in ("localhost", socket.gethostname()):
+    if host in ("localhost", platform.node()):
         return True
     try:
         return ipaddress.ip_address(host.split("%")[0]).is_loopback
@@ -27,7 +28,7 @@ def is_here(host):
 
 def host_called(event, arguments):
     """The other machine that an audited event would reach or look up, or None."""
-    if event in EVENTS and arguments[0].family in (socket.AF_INET, socket.AF_INET6):
+    if event in EVENTS and getattr(arguments[0].family, "name", INTERNET[0]) in INTERNET:
         host = (arguments[1] or (None,))[0]
     elif event in LOOKUPS:
         host = arguments[0]
