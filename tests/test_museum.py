@@ -314,6 +314,18 @@ def test_points_count_for_patients_named_right_and_a_wrong_name_costs_once():
     assert ward[1].points == 0 and ward.points == patients.POINTS - patients.LOST
 
 
+def test_a_ward_is_named_whole_and_right_only_if_all_are(capsys):
+    ward, nobody = patients.Ward(9), [None] * 5
+    assert ward.name(nobody).mistake == "not-done" and ward.points == 0
+    assert capsys.readouterr().out.endswith("not done yet: 0 of 5 named right, 0 points\n")
+    right = [patient._bug for patient in ward]
+    first = ward.name([*right[:4], None])
+    assert not first.passed and "4 of 5 named right, 40 points" in first.message
+    assert ward.name(right).require().message == "right: 5 of 5 named right, 50 points"
+    with pytest.raises(ValueError, match="name: bugs is .*expected a list of 5 names"):
+        ward.name("std")
+
+
 def test_a_look_costs_once():
     patient = patients.Ward(0)[0]
     assert patient.points == patients.POINTS

@@ -73,6 +73,7 @@ def assignment(lesson):
     title = INTRODUCTION.format(title=read_lesson(lesson).title)
     cells = [new_markdown_cell(title, id="introduction")]
     cells += [new_code_cell(imports(solved), id="imports")]
+    cells += [new_code_cell(c.source, id=c.id) for c in solved if "setup" in tags(c)]
     for k, exercise in enumerate(exercises(told, solved), 1):
         cells += [new_markdown_cell(exercise.text, id=f"text-{k}"),
                   marked(f"answer-{k}", exercise.answer, solution=True),
@@ -101,21 +102,13 @@ def is_solution(cell):
 
 
 def exercises(told, solved):
-    """The exercises of a lesson, in its order, from its cells and those of its solutions.
-
-    One that ends in no check, as the game of lesson 09, which counts its own points, is left out.
-    """
+    """The exercises of a lesson, in its order, from its cells and those of its solutions."""
     answers = {key(cell.source): cell.source for cell in solved if is_solution(cell)}
     found = []
     for k, cell in enumerate(told):
-        if "exercise" in tags(cell) and not ends_in_print(cell.source):
+        if "exercise" in tags(cell):
             found.append(Exercise(text_before(told, k), *split(cell.source, answers)))
     return found
-
-
-def ends_in_print(source):
-    """Whether a cell's last statement prints, in place of a check."""
-    return ast.unparse(ast.parse(source).body[-1]).startswith("print(")
 
 
 def tags(cell):

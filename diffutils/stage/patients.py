@@ -4,6 +4,7 @@
     ward[0].samples()            each look costs points
     ward[0].way()
     ward[0].name("std")          the answer, with the evidence; "healthy" if nothing is wrong
+    ward.name(["std", ...])      all five
 
 Five patients, of which one is healthy, and no two have the same bug. A wrong diagnosis is answered
 by a measurement that it does not fit, and does not tell the right one. Points count for patients
@@ -170,6 +171,20 @@ class Ward:
 
     def __len__(self):
         return len(self.patients)
+
+    def name(self, bugs):
+        """The diagnoses of all five, in order; prints them and returns one `Result` for all."""
+        if not isinstance(bugs, list | tuple) or len(bugs) != len(self):
+            raise ValueError(f"name: bugs is {bugs!r}; expected a list of {len(self)} names")
+        found = [patient.name(bug) for patient, bug in zip(self, bugs, strict=True)]
+        right = sum(result.passed for result in found)
+        if all(result.mistake == "not-done" for result in found):
+            mistake, words = "not-done", "not done yet"
+        else:
+            mistake, words = (None, "right") if right == len(self) else ("unknown", "not right yet")
+        text = f"{words}: {right} of {len(self)} named right, {self.points} points"
+        print(text)
+        return Result("ward", mistake is None, mistake, text)
 
     @property
     def points(self):
