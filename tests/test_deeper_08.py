@@ -20,6 +20,7 @@ from diffutils.sprites.forge import CLASSES, class_table
 from diffutils.sprites.judge import is_held_out
 from diffutils.stage import checks, composing, ledger
 from diffutils.stage.checks import bits, choices, sets
+from diffutils.stage.impostors import fog_of
 
 EXERCISES = {bits.bits_of_tree: bits.TREE, bits.bits_of_losses: bits.LOSSES,
              sets.total_variation: sets.VARIATION, sets.free_share: sets.FREE}  # fmt: skip
@@ -163,7 +164,7 @@ def test_the_notebooks_integral_is_the_librarys():
 
 
 def test_the_exact_law_of_a_slot_is_that_of_many_sprites():
-    laws = functions_of("deeper/08_distances", "def laws(name)")["laws"]("spell")
+    laws = composing.slot_laws("spell")
     _, _, factors = forge_sprites(4000, seed=2, classes=["spell"])
     table = class_table("spell")
     for slot, (counts, law, parts) in laws.items():
@@ -250,6 +251,40 @@ def test_stopped_and_called_again_the_pairs_are_the_same(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
+def test_parts_touch_where_pixels_lie_side_by_side():
+    table, (a, b) = class_table("non-hero"), composing.pair_slots("non-hero")
+    found = composing.touching("non-hero")
+    for row, column in ((0, 0), (3, 1), (7, 2)):
+        first, second = (table.pictures[k][part].reshape(16, 16) > 0
+                         for k, part in ((a, row), (b, column)))  # fmt: skip
+        near = sum(first[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2].any()
+                   for y, x in np.argwhere(second))  # fmt: skip
+        assert found[row, column] == near
+    assert found.max() > 10
+
+
+def test_a_correlation_is_held_against_shuffles_within_groups():
+    rng = np.random.default_rng(1)
+    groups, inside = np.repeat(np.arange(6), 10), rng.normal(size=60)
+    x = 5.0 * groups + inside
+    by_groups = 5.0 * groups + rng.normal(size=60)  # alike from group to group, not within one
+    r, share = composing.shuffled(x, by_groups, times=500)
+    assert r == pytest.approx(np.corrcoef(x, by_groups)[0, 1]) and r > 0.9 and share == 0
+    r, share = composing.shuffled(x, by_groups, groups, times=500)
+    assert abs(r) < 0.35 and share > 0.02
+    r, share = composing.shuffled(x, inside - groups, groups, times=500)
+    assert r == pytest.approx(1) and share == 0
+
+
+def test_a_fog_has_the_mean_and_the_covariance_of_its_sprites(generator):
+    x0 = torch.rand(40, 1, 2, 2, generator=generator) ** 2
+    fog = fog_of(x0, 100_000)
+    assert fog.shape == (100_000, 1, 2, 2)
+    torch.testing.assert_close(fog.mean(0), x0.mean(0), rtol=0, atol=5e-3)
+    covariances = (torch.cov(x.flatten(1).T) for x in (fog, x0))
+    torch.testing.assert_close(*covariances, rtol=0, atol=3e-3)
+
+
 # --- what the choices measured -------------------------------------------------------------------
 
 
@@ -273,11 +308,7 @@ def test_the_four_reasons_for_the_bill_are_answered_by_what_was_measured():
 def test_a_fog_of_other_sprites_is_as_near_to_sprites_as_sprites_are():
     """The claim of the notebook, with other sprites: Fréchet's distance cannot tell fog."""
     real = to_float(forge_sprites(4200, seed=77)[0])
-    data, fresh = real[2000:4000].flatten(1).double(), real[4000:]
-    values, vectors = torch.linalg.eigh(torch.cov(data.T))
-    unit = torch.randn(200, 768, generator=torch.Generator().manual_seed(0)).double()
-    fog = data.mean(0) + unit * values.clamp(min=0).sqrt() @ vectors.T
-    fog = fog.float().view(-1, 3, 16, 16)
+    fog, fresh = fog_of(real[2000:4000], 200), real[4000:]
     distances = [choices.frechet_distance(x, real[:2000]) for x in (fog, fresh)]
     assert 0.95 < distances[0] / distances[1] < 1.1
     assert not judge(fog.clamp(-1, 1)).flawless.any()

@@ -10,10 +10,8 @@ stopped and called again it goes on where it was.
 """
 
 import argparse
-import datetime
 import functools
 import json
-import platform
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +20,9 @@ import torch
 from diffutils.files import checksum
 from diffutils.sampling import sample_ddim
 from diffutils.sprites import judge
-from diffutils.sprites.forge import CLASSES, SLOT_FIELDS, class_table
+from diffutils.sprites.forge import CLASSES, HELD_OUT_EVERY, SLOT_FIELDS, class_table
 from diffutils.stage import desk
+from diffutils.stage.tables import made_by
 from diffutils.weights import load_pretrained
 
 TABLE = Path(__file__).with_name("composing.json")
@@ -40,7 +39,7 @@ def kept_out(name):
     """bool (A, B): the pairs of a class that no training sprite has."""
     table, (a, b) = class_table(name), pair_slots(name)
     rows, columns = (np.arange(len(table.part_names[k])) for k in (a, b))
-    return (rows[:, None] + columns) % 5 == 4
+    return (rows[:, None] + columns) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
 
 
 def fair_shares(name):
@@ -58,6 +57,46 @@ def pairs_of(factors, name):
     ours = factors[factors["class"] == CLASSES.index(name)]
     np.add.at(counts, (ours[SLOT_FIELDS[a]], ours[SLOT_FIELDS[b]]), 1)
     return counts
+
+
+def slot_laws(name):
+    """The two slots of a class: {slot: (counts drawn (A,), law (A,), names of the parts)}."""
+    table, found = class_table(name), {}
+    kept = table.parts[~table.held_out]
+    for axis, slot in zip((1, 0), pair_slots(name), strict=True):
+        parts = table.part_names[slot]
+        law = np.bincount(kept[:, slot], minlength=len(parts)) / len(kept)
+        counts = torch.from_numpy(composing()["drawn"][name].sum(axis))
+        found[table.slots[slot]] = counts, torch.from_numpy(law), parts
+    return found
+
+
+def touching(name):
+    """(A, B): in how many pixels the two parts of each pair meet, next to each other or over it."""
+    table, (a, b) = class_table(name), pair_slots(name)
+    first, second = (torch.from_numpy(table.pictures[k] > 0).float().view(-1, 1, 16, 16)
+                     for k in (a, b))  # fmt: skip
+    grown = torch.nn.functional.max_pool2d(first, 3, 1, 1)  # each part and its edge
+    return torch.einsum("achw,bchw->ab", grown, second).numpy()
+
+
+def shuffled(x, y, groups=None, times=5000):
+    """(r, share): how x and y correlate, and in which share of shuffles of y they do as much.
+
+    groups   int (n,), rising, or None: only what differs within a group counts, and only members
+             of a group change places
+    """
+    groups, dice = np.zeros(len(x), int) if groups is None else groups, np.random.default_rng(0)
+
+    def within(z):
+        return z - (np.bincount(groups, z) / np.maximum(np.bincount(groups), 1))[groups]
+
+    def correlation(z):
+        return np.corrcoef(within(x), within(z))[0, 1]
+
+    orders = [np.lexsort((dice.random(len(x)), groups)) for _ in range(times)]
+    chance = np.array([correlation(y[order]) for order in orders])
+    return correlation(y), (abs(chance) >= abs(correlation(y))).mean()
 
 
 def counted(number, nn_model):
@@ -86,12 +125,9 @@ def work(output, samples, say=print):
     batches = kept["batches"][: samples // BATCH]
     drawn = {name: sum(np.array(batch[name]) for batch in batches) for name in CLASSES}
     lines = ",\n".join(f'  "{name}": {json.dumps(drawn[name].tolist())}' for name in CLASSES)
-    head = {"command": "python -m diffutils.stage.composing",
-            "date": datetime.date.today().isoformat(),
-            "machine": f"{platform.machine()} with {torch.backends.cpu.get_cpu_capability()}, "
-            f"{torch.get_num_threads()} thread, torch {torch.__version__.split('+')[0]}",
-            "samples": BATCH * len(batches),
-            "flawless": sum(batch["flawless"] for batch in batches)}  # fmt: skip
+    head = made_by("composing") | {
+        "samples": BATCH * len(batches),
+        "flawless": sum(batch["flawless"] for batch in batches)}  # fmt: skip
     text = ",\n".join(f' "{key}": {json.dumps(value)}' for key, value in head.items())
     desk.write(output, ("{\n" + text + ',\n "drawn": {\n' + lines + "\n }\n}\n").encode())
     partial.unlink(missing_ok=True)

@@ -15,11 +15,8 @@ slider    the same from all hero to all food
 law       what guided ideal denoisers draw, beside the law p(x|c)^scale p(x)^(1 - scale)
 """
 
-import argparse
-import datetime
 import functools
 import json
-import platform
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +31,7 @@ from diffutils.sprites import forge_sprites, judge
 from diffutils.sprites.forge import CLASSES
 from diffutils.sprites.judge import Share, class_agreement, different_parts, flawless
 from diffutils.sprites.mixed import verdicts
-from diffutils.stage import desk
+from diffutils.stage.tables import measured
 from diffutils.weights import load_pretrained
 
 TABLE = Path(__file__).with_name("controlling.json")
@@ -339,27 +336,7 @@ def controlling():
 
 def main(arguments=None):
     about = "Measures what lesson 06 shows of guidance and mixes, and writes its table."
-    measured("python -m diffutils.stage.controlling", about, TABLE, PARTS, arguments)
-
-
-@torch.no_grad()
-def measured(program, about, table, parts, arguments):
-    """The command that measures {name: function} of a table, all or some, and writes its file."""
-    parser = argparse.ArgumentParser(prog=program, description=about)
-    parser.add_argument("--output", default=table, metavar="FILE", type=Path)
-    parser.add_argument("--part", nargs="+", choices=parts, default=list(parts),
-                        help="measure these parts alone, and keep the others as the file has them")
-    options = parser.parse_args(arguments)
-    old = options.output.read_text(encoding="utf-8") if options.output.exists() else "{}"
-    written = json.loads(old) | {
-        "command": program,
-        "date": datetime.date.today().isoformat(),
-        "machine": f"{platform.system()}, {platform.machine()}, torch {torch.__version__}",
-    }
-    for part in options.part:
-        written[part] = parts[part](print)
-        desk.write(options.output, (json.dumps(written) + "\n").encode())
-    print(f"written: {options.output}")
+    measured("controlling", about, TABLE, PARTS, arguments)
 
 
 if __name__ == "__main__":

@@ -24,10 +24,8 @@ each of LEVELS.
 """
 
 import argparse
-import datetime
 import functools
 import json
-import platform
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +51,7 @@ from diffutils.sprites.forge import (
 from diffutils.sprites.judge import seen
 from diffutils.stage import desk
 from diffutils.stage.controlling import draw
+from diffutils.stage.tables import made_by
 from diffutils.training import fit
 from diffutils.votes import PaletteUnet
 from diffutils.weights import load_pretrained
@@ -381,12 +380,7 @@ def main(arguments=None):
     table = json.loads(options.output.read_text(encoding="utf-8")) if there else {}
     if table.get("recipe") != recipe:
         table = {"recipe": recipe}
-    table |= {
-        "command": "python -m diffutils.stage.dial",
-        "date": datetime.date.today().isoformat(),
-        "machine": f"{platform.system()}, {platform.machine()}, torch {torch.__version__}",
-        "world": len(coats()), "levels": list(LEVELS),
-    }  # fmt: skip
+    table |= made_by("dial") | {"world": len(coats()), "levels": list(LEVELS)}
 
     for part in options.part:
         def keep(found, part=part):

@@ -16,10 +16,8 @@ samples.
 """
 
 import argparse
-import datetime
 import functools
 import json
-import platform
 import statistics
 import time
 from pathlib import Path
@@ -37,6 +35,7 @@ from diffutils.solvers import sample_dpm, sample_heun
 from diffutils.sprites import forge_sprites, judge
 from diffutils.sprites.judge import Share, coverage
 from diffutils.stage import desk
+from diffutils.stage.tables import made_by
 from diffutils.weights import load_pretrained
 
 TABLE = Path(__file__).with_name("frontier.json")
@@ -153,11 +152,7 @@ def work(output, samples, more, rounds, say=print):
     rows, again = kept["rows"][: len(settings())], kept["rows"][len(settings()) :]
     for row, part in zip(rows, timed(rounds, network).values(), strict=True):
         row["seconds"] = part
-    write(output, {
-        "command": "python -m diffutils.stage.frontier",
-        "date": datetime.date.today().isoformat(),
-        "machine": f"{platform.machine()} with {torch.backends.cpu.get_cpu_capability()}, "
-        f"{torch.get_num_threads()} thread, torch {torch.__version__.split('+')[0]}",
+    write(output, made_by("frontier") | {
         "rounds": rounds,
         "floor": scales_of(samples).floor, "floor again": scales_of(more).floor,
         "rows": rows, "again": again,

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from diffutils.sprites import forge_sprites, judge
 from diffutils.sprites.forge import CLASSES, check_factors
@@ -50,6 +51,16 @@ def all_trained_on():
 def fresh(n=2000):
     """Factors of n sprites of the law that the training set was drawn from."""
     return forge_sprites(n, 5)[2]
+
+
+def fog_of(x0, n, seed=0):
+    """n pictures like x0 in mean and covariance and in nothing else: normal noise, (n, 3, H, W)."""
+    flat = x0.flatten(1).double()
+    variances, axes = torch.linalg.eigh(torch.cov(flat.T))
+    white = torch.randn(n, flat.shape[1], generator=torch.Generator().manual_seed(seed),
+                        dtype=torch.float64)  # fmt: skip
+    fog = flat.mean(0) + white * variances.clamp(min=0).sqrt() @ axes.T
+    return fog.float().view(n, *x0.shape[1:])
 
 
 def ask(samples, known):

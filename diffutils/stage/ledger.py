@@ -19,12 +19,10 @@ sizes    a sprite as bytes, in PNG, and squeezed by zlib, alone and many at once
 """
 
 import argparse
-import datetime
 import functools
 import io
 import json
 import math
-import platform
 import zlib
 from pathlib import Path
 
@@ -42,6 +40,7 @@ from diffutils.schedule import NoiseSchedule, linear_schedule
 from diffutils.sprites import forge_sprites
 from diffutils.sprites.forge import CLASSES, class_table, shape_index
 from diffutils.stage import desk
+from diffutils.stage.tables import made_by
 from diffutils.weights import load_pretrained
 
 TABLE = Path(__file__).with_name("ledger.json")
@@ -255,11 +254,7 @@ def work(output, batches, batch, say=print):
             kept = json.loads(partial.read_text(encoding="utf-8"))  # as it is when it is resumed
             say(name)
     lists = {n: np.concatenate([kept[f"list {n} {k}"] for k in range(batches)]) for n in LISTS}
-    made = {"command": "python -m diffutils.stage.ledger",
-            "date": datetime.date.today().isoformat(),
-            "machine": f"{platform.machine()} with {torch.backends.cpu.get_cpu_capability()}, "
-            f"{torch.get_num_threads()} thread, torch {torch.__version__.split('+')[0]}",
-            "conviction": nn_model.conviction, "sprites": batches * batch}  # fmt: skip
+    made = made_by("ledger") | {"conviction": nn_model.conviction, "sprites": batches * batch}
     parts = summed(lists, [kept[f"grammar {k}"] for k in range(batches)],
                    [kept[f"levels {k}"] for k in range(batches // 2)])  # fmt: skip
     write(output, made | parts)

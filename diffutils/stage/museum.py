@@ -11,10 +11,8 @@ against real sprites by the kernel distance, whose floor, real against real, is 
 """
 
 import argparse
-import datetime
 import functools
 import json
-import platform
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +27,7 @@ from diffutils.stage import desk, twins
 from diffutils.stage.cases import Case, classes_in_turn, healthy_of, open_case
 from diffutils.stage.exhibits import EXHIBITS
 from diffutils.stage.lines import SCHEDULE, Lines, T
+from diffutils.stage.tables import made_by
 
 TABLE = Path(__file__).with_name("museum.json")
 SAMPLES, REAL = 100, 2000
@@ -171,11 +170,7 @@ def work(output, samples, say=print):
                 kept["many"][key] = examine_set(case, 4 * samples)
                 desk.write(partial, json.dumps(kept).encode())
                 say(key, kept["many"][key])
-    found = {
-        "command": "python -m diffutils.stage.museum",
-        "date": datetime.date.today().isoformat(),
-        "machine": f"{platform.machine()} with {torch.backends.cpu.get_cpu_capability()}, "
-        f"{torch.get_num_threads()} thread, torch {torch.__version__.split('+')[0]}",
+    found = made_by("museum") | {
         "floor": [rounded(distance_floor(kernel_distance, real_sprites(), n).tolist())
                   for n in (samples, 4 * samples)],
         **kept,

@@ -27,8 +27,9 @@ from diffutils.pixels import to_float
 from diffutils.sprites import forge_sprites, judge
 from diffutils.sprites.forge import CLASSES, class_table
 from diffutils.sprites.judge import flawless
-from diffutils.stage.controlling import describe, draw, ideal_of_all, measured, rounded
+from diffutils.stage.controlling import describe, draw, ideal_of_all, rounded
 from diffutils.stage.parts import FIELDS, names, wish
+from diffutils.stage.tables import measured
 from diffutils.weights import load_pretrained
 
 TABLE = Path(__file__).with_name("steering.json")
@@ -242,7 +243,7 @@ def steering():
 
 def main(arguments=None):
     about = "Measures what the deeper notebooks of lesson 06 show, and writes their table."
-    measured("python -m diffutils.stage.steering", about, TABLE, PARTS, arguments)
+    measured("steering", about, TABLE, PARTS, arguments)
 
 
 if __name__ == "__main__":
