@@ -310,6 +310,13 @@ def test_a_curve_whose_end_meets_others_is_named_where_it_runs_by_itself():
     assert names_at(curves)["low"][0] > 1  # its end is its own
 
 
+def test_a_curve_drawn_from_right_to_left_is_named_at_its_right_end_too():
+    x = list(range(11))
+    curves = {"up": (x, [10 * k for k in x]), "flat": (x, [40 for _ in x])}
+    back = {name: (x[::-1], y[::-1]) for name, (_, y) in curves.items()}
+    assert names_at(curves) == names_at(back) and names_at(back)["up"][1] > 0.9
+
+
 def test_no_name_leaves_the_axes_where_its_curve_does():
     x = list(range(11))
     curves = {"left": (x, [min(100, 20 * k + 50) for k in x]),

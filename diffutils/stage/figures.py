@@ -889,13 +889,13 @@ def new_canvas(panels, title, height=4.0):
 
 
 def name_ends(canvas, axes, curves, colours):
-    """Write each curve's name right of its end, moved apart where two would overlap.
+    """Write each curve's name beside its right end, moved apart where two would overlap.
 
     A curve whose end meets another's is named where it runs by itself, if it does anywhere.
     """
     axes.margins(x=0.01)
     canvas.draw_without_rendering()
-    paths = {n: axes.transData.transform(np.column_stack([x, y])[np.isfinite(y)])
+    paths = {n: rightwards(axes.transData.transform(np.column_stack([x, y])[np.isfinite(y)]))
              for n, (x, y) in curves.items()}  # fmt: skip
     ends = {name: path[-1, 1] for name, path in paths.items()}
     spots = dict(ends)  # of the names that stay at the ends
@@ -915,6 +915,11 @@ def name_ends(canvas, axes, curves, colours):
             plain(name), (1.01, (height - low) / (high - low)), xycoords="axes fraction",
             color=darker(colours[name]), va="center", fontweight="bold",
         )  # fmt: skip
+
+
+def rightwards(path):
+    """A path (points, 2) so that it does not end left of where it began."""
+    return path if path[-1, 0] >= path[0, 0] else path[::-1]
 
 
 def clearing(axes, name, paths, far=45):
