@@ -15,6 +15,7 @@ from diffutils.stage.checks import (
     engine,
     levels,
     loops,
+    losses,
     mixing,
     numbers,
     predictions,
@@ -30,7 +31,7 @@ EXERCISES = {
     "posterior_shares": shares.POSTERIOR_SHARES,
     "effective_number": shares.EFFECTIVE_NUMBER,
     "mixing_desk": mixing.MIXING_DESK,
-    "training_loss": loops.TRAINING_LOSS,
+    "training_loss": losses.TRAINING_LOSS,
     "sampler_loop": loops.SAMPLER_LOOP,
     "context_dropout": contexts.CONTEXT_DROPOUT,
     "guidance": contexts.GUIDANCE,
@@ -261,7 +262,7 @@ def test_the_noise_put_back_is_read_off_the_pictures_as_it_was_drawn():
 
 
 def test_the_loss_in_a_message_is_that_of_the_network_it_speaks_of():
-    functions = {m.name: m.function for m in loops.TRAINING_LOSS.mistakes}
+    functions = {m.name: m.function for m in losses.TRAINING_LOSS.mistakes}
     text = checks.training_loss(functions["root-of-mean-square"]).message
     wrong, right = (float(number) for number in re.findall(r"\d+\.\d+", text))
     assert wrong**2 == pytest.approx(right, rel=0.01)
@@ -316,7 +317,7 @@ def test_faults_of_a_sampler_a_loss_and_a_dropout_are_read_off_their_numbers():
     )
     result = checks.sampler_loop(loops.loop(draw=lambda x, i: torch.randn_like(x) / 3 * (i > 1)))
     assert result.mistake == "noise-of-the-wrong-size" and "0.33 of a step's std" in result.message
-    result = checks.training_loss(loops.loss_with(loss=lambda n, g, *_: 2 * ((n - g) ** 2).mean()))
+    result = checks.training_loss(losses.loss_with(loss=lambda n, g, *_: 2 * ((n - g) ** 2).mean()))
     assert result.mistake == "loss-scaled" and "2 times as much" in result.message
     result = checks.context_dropout(lambda c, p: contexts.right_drop(c, p / 2))
     assert result.mistake == "wrong-share-dropped" and "5 % of the contexts" in result.message
@@ -335,7 +336,7 @@ def test_a_loss_as_a_plain_number_is_told_that_nothing_is_learned_from_it():
 
 
 def test_a_nearly_right_loss_does_not_pass():
-    nearly = loops.loss_with(loss=lambda n, g, *_: 1.01 * ((n - g) ** 2).mean())
+    nearly = losses.loss_with(loss=lambda n, g, *_: 1.01 * ((n - g) ** 2).mean())
     assert checks.training_loss(nearly).mistake == "unknown"
 
 

@@ -17,20 +17,8 @@ from PIL import Image
 
 from diffutils import cosine_schedule, linear_schedule
 from diffutils.pixels import to_float
-from diffutils.stage import figures
+from diffutils.stage.axes import colour_values, count_in_tens, darker, spread_apart
 from diffutils.stage.figures import (
-    CYCLE,
-    IDEAL,
-    NETWORK,
-    NOISE,
-    SHARP,
-    SIGNAL,
-    STYLE,
-    Figure,
-    amount,
-    count_in_tens,
-    darker,
-    number,
     plot_bars,
     plot_dots,
     plot_histogram,
@@ -39,10 +27,10 @@ from diffutils.stage.figures import (
     show_maps,
     show_rows,
     show_sprites,
-    spread_apart,
-    style,
-    wrap,
 )
+from diffutils.stage.look import CYCLE, IDEAL, NETWORK, NOISE, SHARP, SIGNAL, STYLE, Figure, style
+from diffutils.stage.sheet import wrap
+from diffutils.stage.words import amount, number
 
 
 def pixels(figure):
@@ -481,7 +469,7 @@ def test_the_image_that_a_plot_was_drawn_on_is_let_go(monkeypatch):
             super().__init__(canvas)
             drawn_on.append(weakref.ref(self))
 
-    monkeypatch.setattr(figures, "FigureCanvasAgg", Noted)
+    monkeypatch.setattr("diffutils.stage.axes.FigureCanvasAgg", Noted)
     gc.disable()
     try:
         plot_lines({"a": ([0, 1], [0, 1])}, x_label="x", y_label="y")
@@ -493,25 +481,25 @@ def test_the_image_that_a_plot_was_drawn_on_is_let_go(monkeypatch):
 def coloured(figure, colour):
     """How many pixels of a picture have very nearly this colour."""
     pixels = np.asarray(Image.open(io.BytesIO(figure.png)).convert("RGB")).astype(int)
-    return (np.abs(pixels - figures.colour_values(colour)).max(2) < 12).sum()
+    return (np.abs(pixels - colour_values(colour)).max(2) < 12).sum()
 
 
 def test_error_bars_and_fits_are_drawn_where_they_belong():
     x, y, red = [1, 10, 100], [100.0, 10.0, 1.0], "#D55E00"
     same = {"x_label": "x", "y_label": "y", "colours": {"a": red}, "x_log": True, "y_log": True,
             "y_limits": (0.1, 1000)}  # fmt: skip
-    plain = coloured(figures.plot_lines({"a": (x, y)}, **same), red)
-    dots = coloured(figures.plot_lines({"a": (x, y)}, fits={"a": [1e6, 1e6, 1e6]}, **same), red)
-    fitted = coloured(figures.plot_lines({"a": (x, y)}, fits={"a": y}, **same), red)
+    plain = coloured(plot_lines({"a": (x, y)}, **same), red)
+    dots = coloured(plot_lines({"a": (x, y)}, fits={"a": [1e6, 1e6, 1e6]}, **same), red)
+    fitted = coloured(plot_lines({"a": (x, y)}, fits={"a": y}, **same), red)
     assert dots < 0.7 * plain and dots < fitted < plain  # dots alone; and a thin dashed line
     low, high = ([v / 3 for v in y], [v * 3 for v in y])
     same["fits"] = {"a": [1e6] * 3}
-    tall = figures.plot_lines({"a": (x, y)}, bars={"a": (low, high)}, **same)
-    short = figures.plot_lines({"a": (x, y)}, bars={"a": (y, y)}, **same)
+    tall = plot_lines({"a": (x, y)}, bars={"a": (low, high)}, **same)
+    short = plot_lines({"a": (x, y)}, bars={"a": (y, y)}, **same)
     assert coloured(tall, "#DD7E33") > coloured(short, "#DD7E33")  # bars are a little lighter
 
 
 @pytest.mark.parametrize("extra", [{"bars": {"b": ([1], [2])}}, {"fits": {"a": [1.0, 2.0]}}])
 def test_bars_and_fits_have_as_many_numbers_as_their_curve(extra):
     with pytest.raises(ValueError, match="as many of both, as its curve in curves has"):
-        figures.plot_lines({"a": ([1, 2, 3], [1, 2, 3])}, x_label="x", y_label="y", **extra)
+        plot_lines({"a": ([1, 2, 3], [1, 2, 3])}, x_label="x", y_label="y", **extra)

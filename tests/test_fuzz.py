@@ -43,7 +43,6 @@ from diffutils.sprites import forge_sprites, judge, render
 from diffutils.sprites.relatives import relatives
 from diffutils.stage import reference
 from diffutils.stage.figures import (
-    Figure,
     bits_by_level,
     plot_bars,
     plot_dots,
@@ -54,6 +53,7 @@ from diffutils.stage.figures import (
     show_rows,
     show_sprites,
 )
+from diffutils.stage.look import Figure
 from diffutils.stage.player import Player, play
 from diffutils.votes import PaletteUnet
 

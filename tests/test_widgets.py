@@ -21,7 +21,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from diffutils import IdealDenoiser, linear_schedule, perturb_input
 from diffutils.stage import widgets
-from diffutils.stage.figures import Figure, show_rows, show_sprites
+from diffutils.stage.figures import show_rows, show_sprites
+from diffutils.stage.look import Figure
 from diffutils.stage.widgets import scrub
 
 

@@ -14,20 +14,12 @@ from PIL import Image
 from diffutils.expect import check_list
 from diffutils.sprites import judge
 from diffutils.sprites.judge import class_agreement, flawless
+from diffutils.stage.axes import count_in_tens, finish, new_canvas
 from diffutils.stage.cases import classes_in_turn, healthy_of, open_case
 from diffutils.stage.exhibits import EXHIBITS
-from diffutils.stage.figures import (
-    NETWORK,
-    QUIET,
-    Figure,
-    as_png,
-    check_size,
-    count_in_tens,
-    finish,
-    house_style,
-    new_canvas,
-    show_rows,
-)
+from diffutils.stage.figures import show_rows
+from diffutils.stage.given import check_size
+from diffutils.stage.look import NETWORK, QUIET, Figure, as_png, house_style
 from diffutils.stage.museum import LOSSES, size_on_the_way, there, told
 
 SHOWN, WALKED, SEED = 10, 20, 0

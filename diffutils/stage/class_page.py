@@ -20,7 +20,7 @@ from matplotlib.ticker import MaxNLocator
 
 from diffutils.stage.checks import predictions
 from diffutils.stage.deck import MARK
-from diffutils.stage.figures import AVERAGE, FAINT, IDEAL, QUIET
+from diffutils.stage.look import AVERAGE, FAINT, IDEAL, QUIET
 
 GRADES = {"hit": IDEAL, "close": AVERAGE, "miss": QUIET, "not revealed": FAINT}
 MOST_BARS = 10  # numbers of more kinds than that are put into bins

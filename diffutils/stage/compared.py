@@ -10,7 +10,8 @@ is from grey. Samples are measured as they are shown, with what lies beyond -1 a
 
 from diffutils.expect import check_images, check_kind
 from diffutils.measure import distance_to_average, mean_and_error, sharpness, variety_and_error
-from diffutils.stage.figures import AVERAGE, NETWORK, OTHER, plot_dots
+from diffutils.stage.figures import plot_dots
+from diffutils.stage.look import AVERAGE, NETWORK, OTHER
 
 COLOURS = (NETWORK, AVERAGE, OTHER)  # of the first kind, the second, the third
 

@@ -35,7 +35,8 @@ from diffutils.sprites.forge import CLASSES, bob, bob_factors, forge_sprites, re
 from diffutils.sprites.judge import judge
 from diffutils.sprites.relatives import relatives
 from diffutils.stage import frontier
-from diffutils.stage.figures import (
+from diffutils.stage.given import as_bytes
+from diffutils.stage.look import (
     FAINT,
     IDEAL,
     INK,
@@ -44,7 +45,6 @@ from diffutils.stage.figures import (
     QUIET,
     SIGNAL,
     Figure,
-    as_bytes,
     house_style,
 )
 from diffutils.weights import KINDS, load_pretrained, pretrained_path, weights_metadata

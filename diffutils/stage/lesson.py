@@ -21,7 +21,7 @@ from IPython import get_ipython
 
 from diffutils.expect import check_count
 from diffutils.memory import give_back
-from diffutils.stage.figures import style
+from diffutils.stage.look import style
 from diffutils.stage.order import read_folder, watch
 
 

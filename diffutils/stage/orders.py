@@ -12,8 +12,9 @@ on axes that both count in powers of ten a straight line that falls by k.
 import numpy as np
 
 from diffutils.expect import check_choice, check_images, check_like
-from diffutils.stage.figures import AVERAGE, NETWORK, NOISE, OTHER, SIGNAL, plot_lines
+from diffutils.stage.figures import plot_lines
 from diffutils.stage.frontier import DDIM, DDPM, DPM, ETA_1, HEUN, frontier, share
+from diffutils.stage.look import AVERAGE, NETWORK, NOISE, OTHER, SIGNAL
 
 SHOWN = {DDPM: AVERAGE, ETA_1: OTHER, DDIM: NOISE, HEUN: SIGNAL, DPM: NETWORK}
 AXES = {"calls": "calls of the network", "seconds": "seconds, in units of what 500 calls take"}

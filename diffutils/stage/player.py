@@ -20,15 +20,9 @@ from PIL import Image
 
 from diffutils.expect import as_array, check_count, check_images, check_present
 from diffutils.pixels import to_uint8
-from diffutils.stage.figures import (
-    as_bytes,
-    as_png,
-    check_length,
-    check_look,
-    check_size,
-    data_uri,
-    sentences,
-)
+from diffutils.stage.given import as_bytes, check_length, check_look, check_size
+from diffutils.stage.look import as_png, data_uri
+from diffutils.stage.words import sentences
 
 __all__ = ["Player", "play"]
 

@@ -23,7 +23,7 @@ from mistune.core import BlockState
 from PIL import Image, ImageFont
 
 from diffutils.stage.desk import edition_folder
-from diffutils.stage.figures import SHARP, data_uri
+from diffutils.stage.look import SHARP, data_uri
 
 SIZE, MEASURE = 30, 1100  # of the letters on a slide, and of a line of them, in pixels
 TEX = re.compile(r"(?<!\\)\$[^$\s](?:[^$\n]*[^$\s])?\$|\\\(|\\\[")

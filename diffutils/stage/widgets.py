@@ -24,7 +24,7 @@ import ipywidgets
 from IPython.display import display
 
 from diffutils.expect import check_callable, check_kind
-from diffutils.stage.figures import SIGNAL, Figure
+from diffutils.stage.look import SIGNAL, Figure
 
 __all__ = ["Scrub", "scrub"]
 

@@ -29,6 +29,8 @@ TESTS = {
     "diffutils/training.py": "training",
     "diffutils/measure.py": "measure",
     "diffutils/stage/figures.py": "figures",
+    "diffutils/stage/look.py": "figures known_faults",
+    "diffutils/stage/words.py": "figures",
     "diffutils/stage/player.py": "player",
     "diffutils/stage/reference.py": "reference",
     "diffutils/stage/checks/engine.py": "checks",
@@ -223,7 +225,7 @@ KNOWN_FAULTS = [
     ),
     Mutation(
         "25 a style sheet from the network",
-        "diffutils/stage/figures.py",
+        "diffutils/stage/look.py",
         'return matplotlib.style.context(["default", STYLE])',
         'return matplotlib.style.context(["https://127.0.0.1:9/a.mplstyle", STYLE])',
     ),
@@ -628,7 +630,7 @@ SLIPS = [
     ),
     Mutation(
         "a digit too few",
-        "diffutils/stage/figures.py",
+        "diffutils/stage/words.py",
         "places = digits - 1 - math.floor(math.log10(abs(value)))",
         "places = digits - 2 - math.floor(math.log10(abs(value)))",
     ),

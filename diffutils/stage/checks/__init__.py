@@ -7,14 +7,15 @@ that is not done does not stop the notebook. `result.require()` is for the tests
     result = checks.perturb_input(my_perturb_input)
 
 The right answers are the library's; each exercise's known mistakes are beside it in `levels`,
-`steps`, `shares`, `mixing`, `windows`, `contexts`, `loops`, `rates` and `numbers`.
+`steps`, `shares`, `mixing`, `windows`, `contexts`, `loops`, `losses`, `rates` and `numbers`.
 """
 
 from diffutils.stage.checks.choices import choice
 from diffutils.stage.checks.contexts import CONTEXT_DROPOUT, GUIDANCE, GUIDANCE_AS_PAPER
 from diffutils.stage.checks.engine import Result, check
 from diffutils.stage.checks.levels import ALPHA_BAR, BETA_SCHEDULE, PERTURB_INPUT, PREDICT_X0
-from diffutils.stage.checks.loops import SAMPLER_LOOP, TRAINING_LOSS
+from diffutils.stage.checks.loops import SAMPLER_LOOP
+from diffutils.stage.checks.losses import TRAINING_LOSS
 from diffutils.stage.checks.mixing import MIXING_DESK
 from diffutils.stage.checks.needs import scale_for
 from diffutils.stage.checks.numbers import number, question
