@@ -18,7 +18,7 @@ from diffutils import IdealDenoiser, denoise_ddim, linear_schedule, sample_ddim
 from diffutils.pixels import to_float
 from diffutils.sprites import forge_sprites
 from diffutils.stage import checks
-from diffutils.stage.checks import choices, dice
+from diffutils.stage.checks import asked_of_sampling, dice
 
 SCHEDULE = linear_schedule()
 EXERCISES = {dice.fresh_std: dice.FRESH_STD, dice.karras_sigmas: dice.KARRAS}
@@ -121,7 +121,7 @@ def test_the_walk_up_is_the_walk_down_backwards():
     sprites = to_float(forge_sprites(5, seed=3)[0]).double()
     ideal = IdealDenoiser(sprites, schedule=SCHEDULE)
     levels, start = list(range(20, 501, 4)), sprites + 0.1 * torch.randn(5, 3, 16, 16)
-    top = choices.walk_up(ideal, start, levels, SCHEDULE)
+    top = asked_of_sampling.walk_up(ideal, start, levels, SCHEDULE)
     down, _ = sample_ddim(5, levels=levels[::-1], start=top, nn_model=ideal, schedule=SCHEDULE,
                           progress=False)  # fmt: skip
     assert_close(down, start, atol=0.01, rtol=0)
@@ -131,13 +131,13 @@ def test_the_notebook_walks_up_like_the_check():
     names = functions_of("deeper/07_inversion", "def upwards(x, levels")
     x, schedule = names["sprites"][:2], names["schedule"]
     one = names["upwards"](x, [0, 100, 500])
-    assert torch.equal(one, choices.walk_up(names["nn_model"], x, [0, 100, 500], schedule))
+    assert torch.equal(one, asked_of_sampling.walk_up(names["nn_model"], x, [0, 100, 500], schedule))
 
 
 def test_the_four_reasons_for_no_noise_are_answered_by_what_was_measured():
     replies = {letter: checks.choice("why-no-noise", letter) for letter in "abcd"}
     assert [letter for letter, result in replies.items() if result.passed] == ["d"]
-    found = choices.measure_way_up()
+    found = asked_of_sampling.measure_way_up()
     assert max(found[name] for name in ("few", "many", "trained")) < 0.3
     assert abs(found["noisy"] - 1) < 0.05 and found["guess"] < 0.01
     assert found["alike"] > 0.4 and found["jumped"] < 0.15

@@ -14,7 +14,7 @@ from banks import bank_tests, written
 import diffutils
 from diffutils import denoise_add_noise, linear_schedule, perturb_input, predict_x0
 from diffutils.stage import checks
-from diffutils.stage.checks import choices, descent
+from diffutils.stage.checks import asked_of_training, descent
 
 EXERCISES = {
     descent.unknown_std: descent.UNKNOWN_STD,
@@ -177,7 +177,7 @@ def test_the_noise_that_is_left_is_what_the_steps_leave_one_by_one():
 def test_the_four_reasons_to_put_noise_back_are_answered_by_what_was_measured():
     replies = {letter: checks.choice("why-put-back", letter) for letter in "abcd"}
     assert [letter for letter, result in replies.items() if result.passed] == ["d"]
-    found = choices.measure_collapse()
+    found = asked_of_training.measure_collapse()
     assert found["without"] < found["with"] - 0.04 and found["without"] < found["no_dice"] - 0.03
     assert abs(found["no_dice"] - found["data"]) < 0.02 and abs(found["with"] - found["data"]) < 0.02
     assert found["off"] < 0.01

@@ -12,7 +12,7 @@ from torch.testing import assert_close
 from diffutils import IdealDenoiser, linear_schedule, perturb_input, predict_x0, training
 from diffutils.measure import loss_by_level
 from diffutils.stage import additions, checks
-from diffutils.stage.checks import choices
+from diffutils.stage.checks import asked_of_training, choices
 from diffutils.stage.reference import guild
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
@@ -60,7 +60,7 @@ def test_the_floor_of_the_guild_is_nothing_below_150_and_a_thousandth_above_260(
 def test_the_four_reasons_for_a_floor_are_answered_by_what_was_measured():
     replies = {letter: choices.choice("why-not-zero", letter) for letter in "abcd"}
     assert [letter for letter, result in replies.items() if result.passed] == ["a"]
-    found = choices.measure_floor()
+    found = asked_of_training.measure_floor()
     assert found["alone"] < 1e-9 and found["low"] < 1e-9  # one sprite, or little noise: no floor
     assert found["high"] > 0.003 and found["fit"] > 5 and found["upper"] > 90
 

@@ -13,7 +13,7 @@ from torch.testing import assert_close
 from diffutils import IdealDenoiser, cosine_schedule, fit, load_pretrained
 from diffutils.sprites.judge import Share
 from diffutils.stage import controlling
-from diffutils.stage.checks import choices, needs
+from diffutils.stage.checks import asked_of_sampling, choices, needs
 from diffutils.stage.checks.guided import LAW_VARIANCE, SOME_LEVELS, law_variance, some_levels
 from diffutils.train import parse
 from diffutils.votes import PaletteUnet
@@ -29,7 +29,7 @@ TABLE = controlling.controlling()
 def test_the_four_reasons_are_answered_by_what_was_measured():
     replies = {letter: choices.choice("why-not-the-law", letter) for letter in "abcd"}
     assert [letter for letter, result in replies.items() if result.passed] == ["c"]
-    found = choices.measure_guided_law()
+    found = asked_of_sampling.measure_guided_law()
     assert found["few"] > 0.12 and found["many"] > 0.12 and found["none"] == 0
     for passes in ("own", "unguided"):
         assert found[passes] < 0.09 < found["few"]

@@ -16,7 +16,7 @@ from diffutils.pixels import to_float
 from diffutils.sprites import forge_sprites, judge
 from diffutils.sprites.judge import Share, shares_apart
 from diffutils.stage import checks, frontier, orders
-from diffutils.stage.checks import choices
+from diffutils.stage.checks import asked_of_sampling
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 SCHEDULE = linear_schedule()
@@ -29,7 +29,7 @@ ROWS = frontier.frontier()["rows"]
 def test_the_four_reasons_for_no_dice_are_answered_by_what_was_measured():
     replies = {letter: checks.choice("why-no-dice", letter) for letter in "abcd"}
     assert [letter for letter, result in replies.items() if result.passed] == ["b"]
-    found = choices.measure_no_dice()
+    found = asked_of_sampling.measure_no_dice()
     for name in ("few", "many"):
         assert abs(found[name] - found["data"]) < 0.02
     for name in ("none_few", "none"):

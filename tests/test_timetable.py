@@ -18,7 +18,7 @@ from banks import (
 )
 
 from diffutils.schedule import cosine_schedule, linear_schedule
-from diffutils.stage.checks import choices, timetable
+from diffutils.stage.checks import asked_of_training, choices, timetable
 
 EXERCISES = {
     timetable.matching_level: timetable.MATCHING_LEVEL,
@@ -132,7 +132,7 @@ def test_the_half_ways_of_the_lesson_match():
 def test_the_four_reasons_to_jump_are_answered_by_what_was_measured():
     replies = {letter: choices.choice("why-jump", letter) for letter in "abcd"}
     assert [letter for letter, result in replies.items() if result.passed] == ["c"]
-    found = choices.measure_jump()
+    found = asked_of_training.measure_jump()
     schedule = linear_schedule()
     half, whole = (1 - schedule.alpha_bar[125]), (1 - schedule.alpha_bar[250])
     gone = 100 * half * schedule.alpha_bar[250] / schedule.alpha_bar[125] / whole
