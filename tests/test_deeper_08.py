@@ -14,12 +14,13 @@ from banks import bank_tests, written
 from cells import functions_of
 
 from diffutils import IdealDenoiser
+from diffutils.measure import frechet_distance
 from diffutils.pixels import to_float
 from diffutils.sprites import forge_sprites, judge
 from diffutils.sprites.forge import CLASSES, class_table
 from diffutils.sprites.judge import is_held_out
 from diffutils.stage import checks, composing, ledger
-from diffutils.stage.checks import bits, choices, sets
+from diffutils.stage.checks import asked_of_judging, bits, sets
 from diffutils.stage.impostors import fog_of
 
 EXERCISES = {bits.bits_of_tree: bits.TREE, bits.bits_of_losses: bits.LOSSES,
@@ -239,16 +240,47 @@ def test_stopped_and_called_again_the_pairs_are_the_same(tmp_path, monkeypatch):
         shapes = {name: composing.fair_shares(name).shape for name in CLASSES}
         return {name: np.full(s, number).tolist() for name, s in shapes.items()} | {"flawless": 9}
 
-    stop_at = [1]
+    def training(seed):
+        if seed == stop_at[1]:
+            raise KeyboardInterrupt
+        return [{"seed": seed, "step": step} for step in (5, 10)]
+
+    stop_at = [1, 1]
     monkeypatch.setattr(composing, "counted", batch)
-    with pytest.raises(KeyboardInterrupt):
-        composing.work(tmp_path / "a.json", 750, say=lambda _: None)
-    stop_at[0] = 0  # the first batch is not drawn again
+    monkeypatch.setattr(composing, "while_training", training)
+    for again in ([0, 1], [0, 0]):  # what is done is not done again
+        with pytest.raises(KeyboardInterrupt):
+            composing.work(tmp_path / "a.json", 750, say=lambda _: None)
+        stop_at = again
     composing.work(tmp_path / "a.json", 750, say=lambda _: None)
     monkeypatch.setattr(composing, "TABLE", tmp_path / "a.json")
     table = composing.composing.__wrapped__()
     assert (table["drawn"]["hero"] == 3).all() and table["flawless"] == 27
+    assert [(row["seed"], row["step"]) for row in table["training"]] == [
+        (0, 5), (0, 10), (1, 5), (1, 10)]  # fmt: skip
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_pairs_are_counted_while_a_network_trains(monkeypatch):
+    sprites = [forge_sprites(6, 1, classes=["hero"], split=split)[0]
+               for split in ("train", "held_out")]  # fmt: skip
+    x = to_float(np.concatenate(sprites))
+    x[0, :, :1, :8] *= -1  # 8 of 256 pixels wrong
+    x[1, :, :4] *= -1  # a quarter of them
+    x[6, :, :1, :8] *= -1
+    monkeypatch.setattr(composing, "draw_boldly", lambda nn_model, n, seed: x[:n])
+    rows = composing.while_training(1, moments=(1, 2), each=12)
+    assert [(row["seed"], row["step"], row["samples"]) for row in rows] == [(1, 1, 12), (1, 2, 12)]
+    assert rows[0]["near"] == [11, 6] and rows[1]["flawless"] == [9, 5]
+
+
+def test_the_table_of_pairs_has_every_moment_of_every_run():
+    rows = composing.composing()["training"]
+    assert [(row["seed"], row["step"]) for row in rows] == [
+        (seed, step) for seed in composing.SEEDS for step in composing.MOMENTS]  # fmt: skip
+    for row in rows:
+        assert row["samples"] == composing.EACH >= row["near"][0] >= row["flawless"][0]
+        assert row["near"][1] >= row["flawless"][1]
 
 
 def test_parts_touch_where_pixels_lie_side_by_side():
@@ -291,7 +323,7 @@ def test_a_fog_has_the_mean_and_the_covariance_of_its_sprites(generator):
 def test_the_four_reasons_for_a_floor_are_answered_by_what_was_measured():
     replies = {letter: checks.choice("why-a-floor", letter) for letter in "abcd"}
     assert [letter for letter, result in replies.items() if result.passed] == ["d"]
-    found = choices.measure_set_floor()
+    found = asked_of_judging.measure_set_floor()
     assert found["most"] < 1.15 * found["least"] and found["itself"] < 0.01
     assert found["means"] < 5 and found["kernel"] < 0.005 and found["thin"] == 249
 
@@ -299,7 +331,7 @@ def test_the_four_reasons_for_a_floor_are_answered_by_what_was_measured():
 def test_the_four_reasons_for_the_bill_are_answered_by_what_was_measured():
     replies = {letter: checks.choice("why-sure-costs", letter) for letter in "abcd"}
     assert [letter for letter, result in replies.items() if result.passed] == ["b"]
-    found = choices.measure_conviction()
+    found = asked_of_judging.measure_conviction()
     assert found["apart"] > 5 and found["sure_above"] > 2 * found["plain_above"]
     assert found["sure_pure"] > 85 > 60 > found["plain_pure"]
     assert found["parts"] > 96
@@ -309,7 +341,7 @@ def test_a_fog_of_other_sprites_is_as_near_to_sprites_as_sprites_are():
     """The claim of the notebook, with other sprites: Fréchet's distance cannot tell fog."""
     real = to_float(forge_sprites(4200, seed=77)[0])
     fog, fresh = fog_of(real[2000:4000], 200), real[4000:]
-    distances = [choices.frechet_distance(x, real[:2000]) for x in (fog, fresh)]
+    distances = [frechet_distance(x, real[:2000]) for x in (fog, fresh)]
     assert 0.95 < distances[0] / distances[1] < 1.1
     assert not judge(fog.clamp(-1, 1)).flawless.any()
 
@@ -317,7 +349,7 @@ def test_a_fog_of_other_sprites_is_as_near_to_sprites_as_sprites_are():
 def test_the_four_reasons_for_a_moved_copys_distance_are_answered_by_what_was_measured():
     replies = {letter: checks.choice("why-moved-is-far", letter) for letter in "abcd"}
     assert [letter for letter, result in replies.items() if result.passed] == ["a"]
-    found = choices.measure_moved()
+    found = asked_of_judging.measure_moved()
     assert min(found["moved"], found["free"]) > 1.7 * found["new"]
     assert found["moved_few"] > 1.3 * found["new_few"]
     assert found["moved_abs"] > 2 * found["new_abs"] and found["coarse"] < 1.5
@@ -325,6 +357,6 @@ def test_the_four_reasons_for_a_moved_copys_distance_are_answered_by_what_was_me
 
 def test_a_picture_moved_is_the_same_picture_one_column_on():
     x = to_float(forge_sprites(3, seed=1)[0])
-    assert torch.equal(choices.moved(x)[..., 1:], x[..., :-1])
-    assert (choices.moved(x)[..., 0] == 1).all()
-    assert choices.nearest(x, x) < 2e-3 and choices.nearest(x, -x[:1] * 0 + 5) > 4
+    assert torch.equal(asked_of_judging.moved(x)[..., 1:], x[..., :-1])
+    assert (asked_of_judging.moved(x)[..., 0] == 1).all()
+    assert asked_of_judging.nearest(x, x) < 2e-3 and asked_of_judging.nearest(x, -x[:1] * 0 + 5) > 4

@@ -1,12 +1,14 @@
-"""Which parts the palette network puts together, counted: what a deeper notebook of 08 reads.
+"""Which parts a network puts together, counted: what a deeper notebook of 08 reads.
 
     composing()["drawn"]["hero"]      int (A, B): flawless samples by their pair of parts
+    composing()["training"]           how a small network composes while it is trained
 
 Of the two slots of a class with the most parts, the forge keeps a fifth of all pairs out of the
 training sprites (`forge.is_held_out`); each part alone stays in. `python -m
-diffutils.stage.composing` draws 12,000 samples, a class like the other, by 25 DDIM steps, reads
-them with the judge, and counts the pairs of the flawless ones. It takes five minutes of one core;
-stopped and called again it goes on where it was.
+diffutils.stage.composing` draws 12,000 samples of the palette network, a class like the other, by
+25 DDIM steps, reads them with the judge, and counts the pairs of the flawless ones; and trains two
+small networks on the heroes of the dial's small world, which it counts at some steps on the way. It
+takes twenty minutes of one core; stopped and called again it goes on where it was.
 """
 
 import argparse
@@ -21,12 +23,16 @@ from diffutils.files import checksum
 from diffutils.sampling import sample_ddim
 from diffutils.sprites import judge
 from diffutils.sprites.forge import CLASSES, HELD_OUT_EVERY, SLOT_FIELDS, class_table
+from diffutils.sprites.judge import Share, is_held_out
 from diffutils.stage import desk
+from diffutils.stage.dial import begin, draw_boldly
 from diffutils.stage.tables import made_by
 from diffutils.weights import load_pretrained
 
 TABLE = Path(__file__).with_name("composing.json")
 SAMPLES, BATCH, SEED = 12_000, 250, 2026
+MOMENTS, EACH, SEEDS = (500, 1000, 2000, 4000, 8000, 16_000), 1000, (0, 1)
+NEAR = 0.9  # of its pixels right: the judge can read it
 
 
 def pair_slots(name):
@@ -110,6 +116,24 @@ def counted(number, nn_model):
     return {name: pairs_of(good, name).tolist() for name in CLASSES} | {"flawless": len(good)}
 
 
+def while_training(seed, moments=MOMENTS, each=EACH):
+    """One training run on heroes without the kept-out pairs: a row at each of these steps.
+
+    Of `each` samples how many are near to a sprite, with NEAR of their pixels right, and how many
+    are flawless: [all of them, those with a pair that was kept out].
+    """
+    rows = []
+    for record in (run := begin(0, 1, seed, moments[-1])[1]):
+        if record.step in moments:
+            with torch.no_grad():
+                verdict = judge(draw_boldly(run.model, each, seed=700 + seed))
+            row = {"seed": seed, "step": record.step, "samples": each}
+            for name, which in (("near", verdict.correct >= NEAR), ("flawless", verdict.flawless)):
+                row[name] = [int(which.sum()), int(is_held_out(verdict.factors[which]).sum())]
+            rows.append(row)
+    return rows
+
+
 def work(output, samples, say=print):
     """The whole table; what is done is kept beside `output` until all is."""
     nn_model, _ = load_pretrained()
@@ -117,11 +141,16 @@ def work(output, samples, say=print):
     partial = output.with_name(output.name + ".partial")
     kept = json.loads(partial.read_text(encoding="utf-8")) if partial.exists() else {}
     if kept.get("weights") != weights:
-        kept = {"weights": weights, "batches": []}
+        kept = {"weights": weights, "batches": [], "training": []}
     for number in range(len(kept["batches"]), samples // BATCH):
-        kept["batches"].append(counted(number, nn_model))
+        with torch.no_grad():
+            kept["batches"].append(counted(number, nn_model))
         desk.write(partial, json.dumps(kept).encode())
         say(f"{BATCH * (number + 1)} of {samples}")
+    for seed in SEEDS[len(kept["training"]) :]:
+        kept["training"].append(while_training(seed))
+        desk.write(partial, json.dumps(kept).encode())
+        say(kept["training"][-1])
     batches = kept["batches"][: samples // BATCH]
     drawn = {name: sum(np.array(batch[name]) for batch in batches) for name in CLASSES}
     lines = ",\n".join(f'  "{name}": {json.dumps(drawn[name].tolist())}' for name in CLASSES)
@@ -129,7 +158,9 @@ def work(output, samples, say=print):
         "samples": BATCH * len(batches),
         "flawless": sum(batch["flawless"] for batch in batches)}  # fmt: skip
     text = ",\n".join(f' "{key}": {json.dumps(value)}' for key, value in head.items())
-    desk.write(output, ("{\n" + text + ',\n "drawn": {\n' + lines + "\n }\n}\n").encode())
+    rows = ",\n".join(f"  {json.dumps(row)}" for run in kept["training"] for row in run)
+    text += ',\n "drawn": {\n' + lines + '\n },\n "training": [\n' + rows + "\n ]"
+    desk.write(output, ("{\n" + text + "\n}\n").encode())
     partial.unlink(missing_ok=True)
 
 
@@ -140,17 +171,29 @@ def composing():
     return table | {"drawn": {name: np.array(rows) for name, rows in table["drawn"].items()}}
 
 
+def kept_out_by_step(counted_as):
+    """{step: Share}: of the samples "near" to a sprite, or "flawless", those with a kept-out pair.
+
+    Over all training runs.
+    """
+    found = {}
+    for step in MOMENTS:
+        rows = [row[counted_as] for row in composing()["training"] if row["step"] == step]
+        total, count = np.sum(rows, 0)
+        found[step] = Share(int(count), int(total))
+    return found
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(
         prog="python -m diffutils.stage.composing",
-        description="Draws sprites with the palette network and counts which pairs of parts they "
-        "have, for a deeper notebook of lesson 08.",
+        description="Draws sprites with the palette network, and with small ones while they are "
+        "trained, and counts their pairs of parts, for a deeper notebook of lesson 08.",
     )
     parser.add_argument("--output", default=TABLE, metavar="FILE", type=Path)
     parser.add_argument("--samples", default=SAMPLES, metavar="N", type=int)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    torch.set_grad_enabled(False)
     work(options.output, options.samples)
     print(f"written: {options.output}")
 
