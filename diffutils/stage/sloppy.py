@@ -2,13 +2,15 @@
 
     colours(x)          of each picture, how far its pixels are from colours that sprites have
     nearness(x, x0)     of each picture, how far it is from the nearest of the sprites x0
+    climb(x, score)     pictures that were changed until such a score is high
 
-Both are told below 0, so that more is better. `python -m diffutils.stage.sloppy` draws SAMPLES
-sprites with the palette network in 8 DDIM steps, a class like the other, and writes down what the
-two and the exact judge say of each, in a few minutes of one core:
+Both scores are at most 0, so that more is better. `python -m diffutils.stage.sloppy` draws SAMPLES
+sprites with the palette network in 8 DDIM steps, a class like the other, and writes down, in a few
+minutes of one core,
 
-colours, nearness   int (SAMPLES,), the distances times their SCALES, rounded
-flawless, new       "0" or "1" for each: as the exact judge says; not a training sprite
+nearness        int (SAMPLES,), the distance times SCALE, rounded
+flawless, new   "0" or "1" for each: as the exact judge says; not one of the training sprites
+
 Sample k is of class k % 5.
 """
 
@@ -33,7 +35,7 @@ from diffutils.weights import load_pretrained
 
 TABLE = Path(__file__).with_name("sloppy.json")
 SAMPLES, BATCH, STEPS, SEED, OWNED = 6000, 100, 8, 2026, 2000
-SCALES = {"colours": 10_000, "nearness": 1000}
+SCALE = 10_000
 
 
 @functools.cache
@@ -51,12 +53,34 @@ def palette():
 def colours(x):
     """The score of pictures (B, 3, H, W), (B,): the mean distance of a pixel from a colour."""
     pixels = x.permute(0, 2, 3, 1).flatten(0, 2)
-    return -torch.cdist(pixels, palette()).amin(1).view(len(x), -1).mean(1)
+    apart = torch.cdist(pixels, palette(), compute_mode="donot_use_mm_for_euclid_dist")
+    return -apart.amin(1).view(len(x), -1).mean(1)
 
 
 def nearness(x, x0):
     """The score of pictures (B, 3, H, W), (B,): the root mean square distance from the nearest."""
     return -torch.cdist(x.flatten(1), x0.flatten(1)).amin(1) / x[0].numel() ** 0.5
+
+
+def climb(x, score, steps=60, rate=0.05):
+    """Pictures like x, changed step by step up the gradient of a score (B, 3, H, W) -> (B,).
+
+    In each step no number changes by more than `rate`; pictures stay within [-1, 1].
+    """
+    x = x.clone()
+    for _ in range(steps):
+        with torch.enable_grad():
+            (up,) = torch.autograd.grad(score(x.requires_grad_()).sum(), x)
+        largest = up.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-12)
+        x = (x.detach() + rate * up / largest).clamp(-1, 1)
+    return x
+
+
+def spread(scores, values, n, times=100):
+    """The standard error of `best_of`, by drawing the M anew with replacement."""
+    dice = torch.Generator().manual_seed(0)
+    rows = torch.randint(len(scores), (times, len(scores)), generator=dice)
+    return torch.stack([best_of(scores[row], values[row], n) for row in rows]).std().item()
 
 
 def best_of(scores, values, n):
@@ -82,20 +106,19 @@ def judged(number):
     """What the three judges say of a batch: {name: (BATCH,)}."""
     samples = drawn(number)
     verdict = judge(samples)
-    scores = {"colours": colours(samples), "nearness": nearness(samples, owned())}
-    return {name: (-SCALES[name] * score).round().int().tolist() for name, score in scores.items()} | {
-        "flawless": verdict.flawless.astype(int).tolist(),
-        "new": (~seen(verdict.factors, all_trained_on())).astype(int).tolist()}  # fmt: skip
+    near = (-SCALE * nearness(samples, owned())).round().int()
+    return {"nearness": near.tolist(), "flawless": verdict.flawless.astype(int).tolist(),
+            "new": (~seen(verdict.factors, all_trained_on())).astype(int).tolist()}  # fmt: skip
 
 
 @functools.cache
 def sloppy():
-    """The table: {"colours", "nearness", "flawless", "new", "class"}, (SAMPLES,) each, float64."""
+    """The table: {"nearness", "flawless", "new", "class"}, (SAMPLES,) each."""
     table = json.loads(TABLE.read_text(encoding="utf-8"))
-    scores = {name: -torch.tensor(table[name]).double() / k for name, k in SCALES.items()}
     flags = {name: torch.tensor([int(one) for one in table[name]]).double()
              for name in ("flawless", "new")}  # fmt: skip
-    return scores | flags | {"class": torch.arange(len(scores["colours"])) % 5}
+    near = -torch.tensor(table["nearness"]).double() / SCALE
+    return {"nearness": near, "class": torch.arange(len(near)) % len(CLASSES)} | flags
 
 
 @torch.no_grad()
