@@ -72,7 +72,7 @@ class PatchDenoiser:
         self.near = ((place[:, None] - place).abs() <= size // 2).float()  # (H, H)
 
     def __call__(self, x, t, c=None):
-        """The guess of the noise, like x. t: one level for all, i / timesteps; c is not looked at."""
+        """The guess of the noise, like x. t: one level for all, i / timesteps; c is ignored."""
         i = int((t.flatten()[0] * self.schedule.timesteps).round())
         return noise_in(x, i, self.guess_x0(x, i), schedule=self.schedule)
 

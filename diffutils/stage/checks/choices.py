@@ -1204,8 +1204,8 @@ CHOICES += (
             ),
             Answer(
                 "smaller-is-better",
-                "The less a denoiser compares, the more sprites stay in its average, and so it errs "
-                "less.",
+                "The less a denoiser compares, the more sprites stay in its average, and so "
+                "it errs less.",
                 "one pixel compares even less, and explains {one:.1f} %; 3 by 3 explains "
                 "{three:.1f} %",
             ),

@@ -17,7 +17,8 @@ def window_guess(function):
 
 def cut(x, row, column, reach):
     """The window of a picture or of many, cut off at the edges."""
-    return x[..., max(row - reach, 0) : row + reach + 1, max(column - reach, 0) : column + reach + 1]
+    rows = x[..., max(row - reach, 0) : row + reach + 1, :]
+    return rows[..., max(column - reach, 0) : column + reach + 1]
 
 
 def squares(x_t, x0, fade):
