@@ -76,7 +76,7 @@ def climb(x, score, steps=60, rate=0.05):
     return x
 
 
-def spread(scores, values, n, times=100):
+def spread(scores, values, n, times=40):
     """The standard error of `best_of`, by drawing the M anew with replacement."""
     dice = torch.Generator().manual_seed(0)
     rows = torch.randint(len(scores), (times, len(scores)), generator=dice)
