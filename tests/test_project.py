@@ -20,7 +20,7 @@ FLOORS = {  # ground < sprites < subject < stage < doors; in a wing each module 
     "stage.controlling": 6.5, "stage.frontier": 6.5, "stage.parts": 6.5, "stage.steering": 6.6,
     "stage.ledger": 6.5, "stage.dial": 6.6, "stage.composing": 6.65, "stage.impostors": 6.7,
     "stage.lines": 6.4, "stage.twins": 6.5, "stage.exhibits": 6.6, "stage.cases": 6.65,
-    "stage.museum": 6.7,
+    "stage.museum": 6.7, "stage.patches": 6.7, "stage.sloppy": 6.8,
     "stage.cabinet": 8, "stage.patients": 8.2,
     "stage.desk": 6.4, "stage.tables": 6.45, "stage.reference": 7, "stage.checks": 7,
     "stage.words": 7, "stage.given": 7, "stage.look": 7, "stage.axes": 7.2, "stage.sheet": 7.2,

@@ -13,7 +13,7 @@ from diffutils.sampling import sample_ddim
 from diffutils.schedule import linear_schedule
 from diffutils.sprites import judge, render
 from diffutils.sprites.judge import seen
-from diffutils.stage import cases, dial, exhibits, museum
+from diffutils.stage import cases, dial, exhibits, museum, patches
 from diffutils.stage.checks.questions import Answer, Choice, noise_like, off, some_sprites
 from diffutils.stage.controlling import controlling
 from diffutils.stage.ledger import cost_by_level, ledger
@@ -332,6 +332,75 @@ CHOICES += (
                 "{quiet:.0f} of {n} are flawless with noise of {left:.2f} where {told:.2f} is "
                 "told; but as a set they are {far:.3f} from real sprites, which are {floor:.3f} "
                 "from each other at most",
+            ),
+        ),
+    ),
+)
+
+
+# --- why a small window explains more than the whole, lesson 08 ----------------------------------
+
+
+@cache
+@torch.no_grad()
+def measure_windows():
+    """At level 100, in percent: what windows of 500 sprites explain, and what else it could be."""
+    schedule, i = load_pretrained()[1], 100
+    x0, held = patches.owned(patches.OWNED)[0], patches.held()
+    x, own = patches.noisy(held, i), patches.noisy(x0[::10], i)
+    answer, answer_own = (patches.answer_of("plain", some, i) for some in (x, own))
+
+    def told(size, x, answer):
+        ideal = patches.PatchDenoiser(x0, size, schedule=schedule)
+        return 100 * patches.explained(answer, ideal.guess_x0(x, i))[0]
+
+    around = x.roll(7, 0).clone()  # all but 3 by 3 pixels is another picture's
+    around[..., 7:10, 7:10] = x[..., 7:10, 7:10]
+    swapped, other = (some - answer for some in (patches.answer_of("plain", around, i),
+                                                 answer.roll(7, 0)))  # fmt: skip
+    return {
+        "one": told(1, x, answer), "three": told(3, x, answer), "all": told(31, x, answer),
+        "own_three": told(3, own, answer_own), "own_all": told(31, own, answer_own),
+        "known": 100 * patches.known_windows(held, x0),
+        "same": 100 * patches.known_windows(held, x0, 31),
+        "around": swapped[..., 8, 8].square().mean().item(),
+        "other": other[..., 8, 8].square().mean().item(), "error": off(answer, held),
+    }  # fmt: skip
+
+
+CHOICES += (
+    Choice(
+        "why-windows-explain",
+        "At level 100, windows of 3 by 3 pixels of 500 sprites explain far more of the plain "
+        "network's answers to new sprites than the same 500 seen whole. Why?",
+        measure_windows,
+        (
+            Answer(
+                "network-sees-no-more",
+                "At so little noise the network itself looks no further than three pixels.",
+                "give it another sprite's picture all around the 3 by 3, and its answer in the "
+                "middle moves by {around:.2f} (mean square), {other:.2f} if the 3 by 3 is "
+                "exchanged as well; its error is {error:.3f}",
+            ),
+            Answer(
+                "few-are-quiet",
+                "Twenty-seven numbers hold less noise than 768, so what fits is told more surely.",
+                "to sprites that are among the 500, the whole picture explains {own_all:.1f} % of "
+                "its answers and 3 by 3 {own_three:.1f} %; the noise is the same there",
+            ),
+            Answer(
+                "right",
+                "A new sprite is none of the 500, yet most of its windows are in one of them.",
+                "of the new sprites' windows of 3 by 3, {known:.0f} % are in one of the 500 at "
+                "that place, of whole sprites {same:.0f} %; the windows explain {three:.0f} %, the "
+                "whole {all:.0f} %",
+            ),
+            Answer(
+                "smaller-is-better",
+                "The less a denoiser compares, the more sprites stay in its average, and so "
+                "it errs less.",
+                "one pixel compares even less, and explains {one:.1f} %; 3 by 3 explains "
+                "{three:.1f} %",
             ),
         ),
     ),
