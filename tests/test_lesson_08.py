@@ -14,7 +14,7 @@ from diffutils.sprites import forge_sprites, render
 from diffutils.sprites.forge import CLASSES
 from diffutils.sprites.judge import is_held_out, seen
 from diffutils.stage import checks, dial, impostors
-from diffutils.stage.checks import choices
+from diffutils.stage.checks import asked_of_judging
 from diffutils.train import forged
 from diffutils.weights import pretrained_path, weights_metadata
 
@@ -31,7 +31,7 @@ def percent(n, word="read", **where):
 def test_the_four_reasons_for_no_copies_are_answered_by_what_was_measured():
     replies = {letter: checks.choice("why-no-copies", letter) for letter in "abcd"}
     assert [letter for letter, result in replies.items() if result.passed] == ["c"]
-    found = choices.measure_no_copies()
+    found = asked_of_judging.measure_no_copies()
     assert found["copier"] < 0.5 * found["general"]  # on its own sprites nothing is better
     assert found["copies"] == 16 and found["few"] > 0.9 * found["of"]
     assert abs(100 * found["many"] / found["of"] - found["chance"]) < 10
@@ -86,10 +86,10 @@ def test_the_table_has_every_run_of_a_seed_and_says_where_it_comes_from():
     for n, times in dial.RUNS:
         for step in dial.MOMENTS:
             rows = dial.find(n, times, step)
-            assert rows[0]["seed"] == 0 and len({row["seed"] for row in rows}) == len(rows)
             for row in rows:
                 assert 0 <= row["copied"] <= min(row["flawless"], row["read"]) <= row["samples"]
                 assert len(row["seen"]) == len(row["general"]) == len(dial.LEVELS)
+            assert [row["seed"] for row in rows] == list(dial.SEEDS)
     assert {row["n"] for row in TABLE["paced"]} == set(dial.PACED)
 
 
@@ -114,15 +114,34 @@ def test_the_answers_to_strangers_go_from_the_copier_to_the_generaliser_along_th
 
 
 def test_copying_sets_in_later_the_more_sprites_there_are():
-    third = {}
-    for n in (20, 60, 200):
-        rows = [row for row in TABLE["paced"] if row["n"] == n and row["seed"] == 0]
-        read = [dial.percent(row) for row in rows]
-        assert 35 < read[-1] < 65 if n == 200 else read[-1] > 85
-        third[n] = np.interp(100 / 3, read, [row["step"] for row in rows])
-    assert third[20] < third[60] < third[200] and 8 < third[200] / third[20] < 17
-    alone = [row for row in TABLE["paced"] if row["n"] == 0][-1]  # as many steps as 200 had
-    assert alone["step"] == 6000 and abs(dial.percent(alone) - dial.by_chance(0)) < 10
+    third, ends = {}, {}
+    for n in (20, 60, 200, 0):
+        runs = dial.runs_paced(n)
+        assert [rows[0]["seed"] for rows in runs] == list(dial.SEEDS)
+        third[n] = [dial.third_copied(rows) for rows in runs]
+        ends[n] = np.mean([dial.percent(rows[-1]) for rows in runs])
+    assert min(ends[20], ends[60]) > 85 and 40 < ends[200] < 62
+    assert max(third[20]) < min(third[60]) and max(third[60]) < min(third[200])
+    assert 8 < np.mean(third[200]) / np.mean(third[20]) < 17
+    assert runs[0][-1]["step"] == 6000 and abs(ends[0] - dial.by_chance(0)) < 6  # as many as 200
+
+
+def test_a_run_is_read_by_its_rows():
+    def row(step, read, unseen):
+        return {"step": step, "read": read, "samples": 100, "unseen": unseen}
+
+    rows = [row(10, 0, [3, 3]), row(20, 30, [1, 2]), row(30, 40, [2, 2])]
+    assert dial.third_copied(rows) == pytest.approx(20 + 10 / 3) and dial.best_stop(rows) == 20
+
+
+def test_curves_over_seeds_have_their_means_and_ends():
+    (looks, means), (low, high) = dial.by_looks(60)
+    runs = dial.runs_paced(60)
+    assert looks == [row["looks"] for row in runs[0]] and len(looks) == len(dial.LOOKS)
+    for k in range(len(looks)):
+        read = [dial.percent(rows[k]) for rows in runs]
+        assert (low[k], high[k]) == (min(read), max(read)) and low[k] <= means[k] <= high[k]
+        assert means[k] == pytest.approx(np.mean(read))
 
 
 def test_the_shipped_network_stands_with_the_generaliser():

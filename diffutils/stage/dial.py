@@ -106,7 +106,7 @@ def begin(n, times, seed, steps=STEPS):
     images = render(factors)
 
     def supply(count, generator):
-        rows = torch.randint(len(images) * times, (count,), generator=generator) % len(images)
+        rows = torch.randint(len(images) * times, (count,), generator=generator) // times
         return to_float(images[rows.numpy()]), None
 
     torch.manual_seed(seed)
@@ -358,9 +358,37 @@ def percent(row, word="read"):
 def by_size(value, step=STEPS):
     """((sizes, means), (lowest, highest)) of value(row) over the seeds, for a plot against n."""
     sizes = [n or len(training_set(0, 0)) for n in SIZES]
-    found = [[value(row) for row in find(n, step=step)] for n in SIZES]
+    return spread_over_seeds(sizes, [[value(row) for row in find(n, step=step)] for n in SIZES])
+
+
+def by_looks(n):
+    """((looks, means), (lowest, highest)) of the percent that are read, in the paced runs of n."""
+    moments = list(zip(*runs_paced(n), strict=True))
+    looks = [rows[0]["looks"] for rows in moments]
+    return spread_over_seeds(looks, [[percent(row) for row in rows] for rows in moments])
+
+
+def spread_over_seeds(x, found):
+    """((x, means), (lowest, highest)) of lists of numbers, one for each x."""
     means = [sum(values) / len(values) for values in found]
-    return (sizes, means), ([min(v) for v in found], [max(v) for v in found])
+    return (x, means), ([min(values) for values in found], [max(values) for values in found])
+
+
+def runs_paced(n):
+    """The paced runs of n sprites, seed by seed, each a list of rows from first to last."""
+    seeds = sorted({row["seed"] for row in dial()["paced"]})
+    return [[row for row in dial()["paced"] if (row["n"], row["seed"]) == (n, seed)]
+            for seed in seeds]  # fmt: skip
+
+
+def third_copied(rows):
+    """The step of a run at which a third of the samples are read as training sprites."""
+    return float(np.interp(100 / 3, [percent(row) for row in rows], [row["step"] for row in rows]))
+
+
+def best_stop(rows):
+    """The step of a run at which the loss on sprites kept apart was lowest."""
+    return min(rows, key=lambda row: np.mean(row["unseen"]))["step"]
 
 
 def main(arguments=None):
