@@ -294,11 +294,8 @@ class Run:
 
 
 class AdamW:
-    """AdamW (arXiv 1711.05101, algorithm 2) through the function of that name in torch.optim.
-
-    The class there does the same, but imports torch's compiler first: a second, and 70 MB in the
-    kernel of every student.
-    """
+    """AdamW (arXiv 1711.05101, algorithm 2) through the function of that name in torch.optim: the
+    class there imports torch's compiler first, a second and 70 MB in every student's kernel."""
 
     def __init__(self, nn_model):
         self.parameters = dict(nn_model.named_parameters())
@@ -337,10 +334,7 @@ def sprite_drawer(x0, contexts, n_context):
 
 
 def frequent_colours(x0):
-    """The colours of sprites x0 (N, 3, H, W), in 256 steps a channel, most frequent first.
-
-    returns   (n, 3) in [-1, 1]
-    """
+    """The colours (n, 3) in [-1, 1] of sprites x0 (N, 3, H, W), the most frequent first."""
     grey = np.concatenate([to_uint8(some) for some in x0.split(256)]).reshape(-1, 3)
     packed = sum(grey[:, k] * np.uint32(256 ** (2 - k)) for k in range(3))
     packed, counts = np.unique(packed, return_counts=True)

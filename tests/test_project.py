@@ -90,6 +90,7 @@ def test_the_subject_is_as_small_as_the_readme_says():
                 for name in SUBJECT)
     said = re.search(r"The subject has ([0-9,]+) lines", (ROOT / "README.md").read_text())
     assert said and int(said[1].replace(",", "")) == lines <= 2400, lines
+    assert len((ROOT / "diffutils" / "training.py").read_text().splitlines()) <= 350
 
 
 def test_import_diffutils_loads_no_plotting_and_no_widgets_from_any_folder(tmp_path):
