@@ -24,7 +24,7 @@ from diffutils import (
 from diffutils.pixels import to_float
 from diffutils.sprites import bob, forge_sprites
 from diffutils.sprites.judge import Share, shares_apart
-from diffutils.stage.checks.choices import answers
+from diffutils.stage.checks.asked_of_training import answers
 from diffutils.votes import PaletteUnet
 
 LESSONS = sorted(path.name[:2] for path in NOTEBOOKS.glob("*.ipynb"))
