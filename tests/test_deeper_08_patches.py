@@ -13,6 +13,7 @@ import torch
 from banks import bank_tests, written
 
 from diffutils import IdealDenoiser, linear_schedule
+from diffutils.sprites import judge
 from diffutils.stage import checks, patches, sloppy
 from diffutils.stage.checks import asked_of_judging, patched, selected
 
@@ -196,7 +197,8 @@ def test_the_table_of_windows_is_that_of_the_command_and_some_of_it_is_measured_
     table = patches.patches()
     assert table["command"] == "python -m diffutils.stage.patches" and table["date"]
     assert table["sizes"] == list(patches.SIZES) and table["samples"] == patches.DRAWN
-    again = {"explained": patches.measure_explained(500, 100), "bound": patches.measure_bound(150)}
+    again = {"explained": patches.measure(patches.bound, 500, patches.SIZES, 100),
+             "bound": patches.measure(patches.bound, patches.FEW, patches.FREE_SIZES, 150)}  # fmt: skip
     for part, key in (("explained", "500 100"), ("bound", "150")):
         for ours, theirs in zip(again[part], table[part][key], strict=True):
             for name in ("plain", "palette"):
@@ -217,8 +219,8 @@ def test_stopped_and_called_again_the_windows_are_measured_once(tmp_path, monkey
         return measure
 
     row = [{"plain": [0.5]}] * len(patches.SIZES)
-    for name, value in (("drawn", {}), ("whole", {}), ("bound", []), ("free", []), ("explained", row)):
-        monkeypatch.setattr(patches, f"measure_{name}", counted(name, value))
+    for name, value in (("measure_drawn", {}), ("measure_whole", {}), ("measure", row)):
+        monkeypatch.setattr(patches, name, counted(name, value))
     with pytest.raises(KeyboardInterrupt):
         patches.work(tmp_path / "table.json", print)
     patches.work(tmp_path / "table.json", print)
@@ -261,6 +263,30 @@ def test_the_spread_of_one_draw_is_the_error_of_a_mean():
     values = (torch.rand(400, generator=torch.Generator().manual_seed(1)) < 0.3).double()
     spread = sloppy.spread(torch.arange(400), values, 1, times=300)
     assert spread == pytest.approx((0.3 * 0.7 / 400) ** 0.5, rel=0.2)
+
+
+def test_what_is_chosen_is_told_in_percent_with_its_errors():
+    scores, values = torch.arange(40.0), torch.arange(40) >= 30
+    shares, errors = sloppy.chosen(scores, values, (1, 2))
+    assert shares.tolist() == pytest.approx([25, 100 * (1 - 0.75**2)])
+    assert errors[0].item() == pytest.approx(100 * sloppy.spread(scores, values, 1))
+
+
+def test_the_exact_judge_prefers_the_flawless_and_draws_lots_among_them():
+    table, choosers, worth = sloppy.sloppy(), sloppy.choosers(), sloppy.worth()
+    flawless = table["flawless"] == 1
+    assert choosers["exact"][flawless].min() > choosers["exact"][~flawless].max()
+    lot = choosers["chance"][flawless].argsort()
+    assert torch.equal(choosers["exact"][flawless].argsort(), lot)
+    assert worth["a meal or a spell"].tolist() == [0, 0, 1, 1, 0] * (sloppy.SAMPLES // 5)
+
+
+def test_pictures_of_known_quality_come_a_class_like_the_other():
+    sets = sloppy.of_known_quality()
+    assert all(x.shape == (25, 3, 16, 16) and x.abs().max() <= 1 for x in sets.values())
+    classes = torch.arange(25) % 5
+    assert (judge(sets["palette, 25"]).class_ == classes.numpy()).all()
+    assert torch.equal(sloppy.drawn("palette", 25), sets["palette, 25"])
 
 
 def test_climbing_leads_up_and_stays_within_a_picture():

@@ -1,6 +1,6 @@
 """The commands that measure: each part runs, and what it returns is built like the shipped table.
 
-Sampling is what takes their hour; here it hands back forged sprites, a tenth of the classes wrong.
+Sampling is what takes their hour; here it hands back forged sprites, whatever was asked for.
 """
 
 import inspect
@@ -11,7 +11,7 @@ import torch
 from diffutils.pixels import to_float
 from diffutils.sprites import forge_sprites
 from diffutils.stage import controlling, steering
-from diffutils.stage.tables import made_by
+from diffutils.stage.tables import made_by, rounded
 
 TABLES = {"controlling": (controlling, controlling.controlling()),
           "steering": (steering, steering.steering())}  # fmt: skip
@@ -62,3 +62,8 @@ def test_a_part_is_built_like_the_shipped_table(name, part, quick):
 @pytest.mark.parametrize("name", TABLES)
 def test_a_table_says_what_made_it(name):
     assert TABLES[name][1]["command"] == made_by(name)["command"]
+
+
+def test_numbers_are_rounded_to_digits_wherever_they_are():
+    assert rounded(0.0123456) == 0.01235 and rounded(123456.0, 2) == 120000.0
+    assert rounded([(1.23456, 7), [99999]], 3) == [[1.23, 7], [99999]]

@@ -31,7 +31,7 @@ from diffutils.sprites import forge_sprites, judge
 from diffutils.sprites.forge import CLASSES
 from diffutils.sprites.judge import Share, class_agreement, different_parts, flawless
 from diffutils.sprites.mixed import verdicts
-from diffutils.stage.tables import measured
+from diffutils.stage.tables import measured, rounded
 from diffutils.weights import load_pretrained
 
 TABLE = Path(__file__).with_name("controlling.json")
@@ -88,15 +88,11 @@ def describe(samples, contexts):
     return {
         **{name: [share.count, share.total] for name, share in shares.items()},
         "read": [np.bincount(verdict.class_[asked == k], minlength=5).tolist() for k in range(5)],
-        "right": rounded(mean_and_error(verdict.correct)),
-        "parts": rounded((100 * seen / mean, 100 * std / mean)),
-        "variety": rounded((varieties.mean(), np.sqrt((errors**2).sum()) / len(errors))),
-        "beyond": rounded(mean_and_error((samples.abs() > 1 + GREY).double().mean((1, 2, 3)))),
+        "right": rounded(mean_and_error(verdict.correct), 5),
+        "parts": rounded((100 * seen / mean, 100 * std / mean), 5),
+        "variety": rounded((varieties.mean(), np.sqrt((errors**2).sum()) / len(errors)), 5),
+        "beyond": rounded(mean_and_error((samples.abs() > 1 + GREY).double().mean((1, 2, 3))), 5),
     }
-
-
-def rounded(pair):
-    return [float(f"{number:.5g}") for number in pair]
 
 
 def guidance(say):
@@ -305,8 +301,8 @@ def law(say, n=1000):
                         "world": world, "schedule": name, "sampler": sampler, "scale": scale,
                         "counts": counts.tolist(), "none": none,
                         "distance": rounded((total_variation(counts, far, none),
-                                             distance_error(counts, far, none))),
-                        "exact": rounded(exact_draws(far, n)),
+                                             distance_error(counts, far, none)), 5),
+                        "exact": rounded(exact_draws(far, n), 5),
                     })  # fmt: skip
                     say({k: v for k, v in found[-1].items() if k != "counts"})
     return found

@@ -51,7 +51,7 @@ from diffutils.sprites.forge import (
 from diffutils.sprites.judge import seen
 from diffutils.stage import desk
 from diffutils.stage.controlling import draw
-from diffutils.stage.tables import made_by
+from diffutils.stage.tables import made_by, rounded
 from diffutils.training import fit
 from diffutils.votes import PaletteUnet
 from diffutils.weights import load_pretrained
@@ -131,7 +131,7 @@ def guesses_of(nn_model, x_t, levels):
 
 def apart(one, other):
     """How far two lists of guesses are from each other, by level: [root mean square a number]."""
-    return [float(f"{d:.4g}") for d in (one - other).square().mean((1, 2, 3, 4)).sqrt()]
+    return rounded((one - other).square().mean((1, 2, 3, 4)).sqrt().tolist())
 
 
 @functools.cache
@@ -159,12 +159,12 @@ def measure(nn_model, factors, samples, seed):
     known = seen(verdict.factors, factors[:2000])  # of all: the first 2,000
     row = {"samples": samples, "flawless": int(verdict.flawless.sum()),
            "copied": int((known & verdict.flawless).sum()), "read": int(known.sum()),
-           "right": float(f"{verdict.correct.mean():.4g}")}  # fmt: skip
+           "right": rounded(verdict.correct.mean())}  # fmt: skip
     x0, x_t, general = kept_apart()
     shown = to_float(render(factors[np.arange(NOISY) % len(factors)]))
     for name, sprites in (("seen", shown), ("unseen", x0)):
         losses = loss_by_level(nn_model, sprites, LEVELS, schedule=nn_model.schedule, seed=9)
-        row[name] = [float(f"{loss:.4g}") for loss in losses]
+        row[name] = rounded(list(losses))
     guesses = guesses_of(nn_model, x_t, LEVELS)
     row["general"] = apart(guesses, general)
     if len(factors) <= 2000:
@@ -288,10 +288,8 @@ def shipped(say, n=16, levels=(10, 20, 40, 60, 80, 100, 130, 160, 200, 250, 300,
                 d = (answers[one] - answers[other]).square().mean((1, 2, 3)).sqrt()
                 far[pair].setdefault(i, []).append(d)
         say(name)
-    rms = {}
-    for pair, by_level in far.items():
-        pairs = [mean_and_error(torch.cat(by_level[i])) for i in levels]
-        rms[pair] = [[float(f"{x:.4g}") for x in pair] for pair in pairs]
+    rms = {pair: rounded([mean_and_error(torch.cat(by_level[i])) for i in levels])
+           for pair, by_level in far.items()}  # fmt: skip
     return {"levels": list(levels), "n": n * len(CLASSES), "rms": rms}
 
 

@@ -40,7 +40,7 @@ from diffutils.schedule import NoiseSchedule, linear_schedule
 from diffutils.sprites import forge_sprites
 from diffutils.sprites.forge import CLASSES, class_table, shape_index
 from diffutils.stage import desk
-from diffutils.stage.tables import made_by
+from diffutils.stage.tables import made_by, rounded
 from diffutils.weights import load_pretrained
 
 TABLE = Path(__file__).with_name("ledger.json")
@@ -166,7 +166,7 @@ def of_levels(number, batch):
 
 def pair(values):
     """[mean, standard error] of numbers, five digits."""
-    return [float(f"{value:.5g}") for value in mean_and_error(values)]
+    return rounded(mean_and_error(values), 5)
 
 
 def summed(lists, grammar, levels):
@@ -185,7 +185,7 @@ def summed(lists, grammar, levels):
         found = [bits_told(one / LEVEL_RATIOS, LEVEL_RATIOS) for one in distance.T]
         costs[name] = pair([float(told[-1] - told[0]) for told in found])
     for i, ratio in zip(LEVELS, LEVEL_RATIOS, strict=True):
-        row = {"level": i, "ratio": float(f"{ratio:.6g}")}
+        row = {"level": i, "ratio": rounded(float(ratio), 6)}
         every = {name: np.concatenate([part[str(i)][name] for part in levels])
                  for name in levels[0][str(i)]}  # fmt: skip
         row |= {name: pair(values) for name, values in every.items()}
@@ -194,7 +194,7 @@ def summed(lists, grammar, levels):
         "entropy": {name: round(value, 5) for name, value in entropy().items()},
         "lists": [{"n": n, "bits": pair(values), "exact": round(math.log2(n), 5)}
                   for n, values in lists.items()],
-        "ratios": [{"ratio": float(f"{r:.6g}"), "error": pair(e), "told": round(float(b), 4)}
+        "ratios": [{"ratio": rounded(float(r), 6), "error": pair(e), "told": round(float(b), 4)}
                    for r, e, b in zip(ratios, errors, told, strict=True)],
         "grammar": [{"class": name, "sprites": int(rows_.sum()), "bits": pair(bits[rows_]),
                      "exact": round(float(own[rows_].mean()), 4),

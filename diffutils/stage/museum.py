@@ -27,7 +27,7 @@ from diffutils.stage import desk, twins
 from diffutils.stage.cases import Case, classes_in_turn, healthy_of, open_case
 from diffutils.stage.exhibits import EXHIBITS
 from diffutils.stage.lines import SCHEDULE, Lines, T
-from diffutils.stage.tables import made_by
+from diffutils.stage.tables import made_by, rounded
 
 TABLE = Path(__file__).with_name("museum.json")
 SAMPLES, REAL = 100, 2000
@@ -86,9 +86,9 @@ def roughness(x):
 
 
 def at(walk, numbers, levels=ON_THE_WAY):
-    """Those of one number a level that belong to the levels nearest to some, in two digits."""
+    """Those of one number a level that belong to the levels nearest to some, in three digits."""
     near = [min(range(len(walk.levels)), key=lambda k: abs(walk.levels[k] - i)) for i in levels]
-    return [float(f"{numbers[k]:.3g}") for k in near]
+    return rounded([numbers[k] for k in near], 3)
 
 
 def examine(case, samples=SAMPLES):
@@ -136,12 +136,6 @@ def examine_set(case, samples):
 def real_sprites():
     """REAL sprites that no twin has learnt, which samples are held against."""
     return to_float(forge_sprites(REAL, 2 * twins.SEED)[0])
-
-
-def rounded(value):
-    if isinstance(value, list | tuple):
-        return [rounded(one) for one in value]
-    return value if isinstance(value, int) else float(f"{value:.4g}")
 
 
 def key_of(case: Case):

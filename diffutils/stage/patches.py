@@ -37,7 +37,7 @@ from diffutils.sprites.forge import CLASSES
 from diffutils.sprites.judge import TOLERANCE, seen
 from diffutils.stage import desk
 from diffutils.stage.dial import never_seen, trained_on
-from diffutils.stage.tables import made_by
+from diffutils.stage.tables import made_by, rounded
 from diffutils.weights import load_pretrained
 
 TABLE = Path(__file__).with_name("patches.json")
@@ -68,8 +68,7 @@ class PatchDenoiser:
     def __init__(self, x0, size, *, schedule):
         self.schedule, self.height = schedule, x0.shape[-1]
         self.pixels = [part.flatten(2).permute(2, 1, 0) for part in x0.split(ROWS)]  # (HH, C, rows)
-        place = torch.arange(self.height)
-        self.near = ((place[:, None] - place).abs() <= size // 2).float()  # (H, H)
+        self.near = within_reach(self.height, size)
 
     def __call__(self, x, t, c=None):
         """The guess of the noise, like x. t: one level for all, i / timesteps; c is ignored."""
@@ -80,17 +79,34 @@ class PatchDenoiser:
         """The guess of the sprite behind x (B, C, H, H) at level i, 1..T."""
         alpha_bar = self.schedule.alpha_bar[i].item()
         seen_x = x.flatten(2).permute(2, 0, 1)  # (HH, B, C)
-        top = torch.full((len(seen_x), len(x), 1), -torch.inf)
-        total, guess = torch.zeros_like(top), torch.zeros_like(seen_x)
-        for part in self.pixels:  # the softmax of some sprites after the other
-            fit = alpha_bar**0.5 * seen_x @ part - alpha_bar / 2 * (part**2).sum(1, keepdim=True)
-            belief = over_windows(fit, self.near) / (1 - alpha_bar)  # (HH, B, rows)
-            highest = torch.maximum(top, belief.amax(2, keepdim=True))
-            share, kept = (belief - highest).exp(), (top - highest).exp()
-            total = total * kept + share.sum(2, keepdim=True)
-            guess = guess * kept + share @ part.transpose(1, 2)
-            top = highest
-        return (guess / total).permute(1, 2, 0).reshape(x.shape)
+
+        def parts():
+            for part in self.pixels:
+                squares = (part**2).sum(1, keepdim=True)
+                fit = alpha_bar**0.5 * seen_x @ part - alpha_bar / 2 * squares
+                yield over_windows(fit, self.near) / (1 - alpha_bar), part.transpose(1, 2)
+
+        return averaged(parts()).permute(1, 2, 0).reshape(x.shape)
+
+
+def averaged(parts):
+    """The average by the softmax of beliefs, over parts that come one after the other.
+
+    parts   pairs of beliefs (HH, B, n) and what is averaged, (HH, n, C) or (n, C)
+    """
+    top, total, average = torch.tensor(-torch.inf), 0, 0
+    for belief, values in parts:
+        highest = torch.maximum(top, belief.amax(2, keepdim=True))
+        share, kept = (belief - highest).exp(), (top - highest).exp()
+        total, average = total * kept + share.sum(2, keepdim=True), average * kept + share @ values
+        top = highest
+    return average / total
+
+
+def within_reach(height, size):
+    """(H, H): 1 where a place of a row sees another in a window of that size, else 0."""
+    place = torch.arange(height)
+    return ((place[:, None] - place).abs() <= size // 2).float()
 
 
 def over_windows(values, near):
@@ -110,18 +126,14 @@ def guess_from_anywhere(x, x0, i, size, *, schedule):
     alpha_bar, reach = schedule.alpha_bar[i].item(), (size // 2,) * 4
     inside = unfold(pad(torch.ones_like(x[:1]), reach), size)[0].T  # (HH, C size size)
     seen_x = unfold(pad(x, reach), size).permute(2, 0, 1)  # (HH, B, C size size)
-    top = torch.full((*seen_x.shape[:2], 1), -torch.inf)
-    total, guess = torch.zeros_like(top), torch.zeros(*seen_x.shape[:2], x.shape[1])
-    for part in x0.split(2):
-        windows = unfold(pad(part, reach, value=1.0), size).permute(1, 0, 2).flatten(1)
-        middles = part.permute(0, 2, 3, 1).flatten(0, 2)  # (windows, C)
-        fit = alpha_bar**0.5 * seen_x @ windows - alpha_bar / 2 * (inside @ windows**2)[:, None]
-        belief = fit / (1 - alpha_bar)  # (HH, B, windows)
-        highest = torch.maximum(top, belief.amax(2, keepdim=True))
-        share, kept = belief.sub_(highest).exp_(), (top - highest).exp()
-        total, guess = total * kept + share.sum(2, keepdim=True), guess * kept + share @ middles
-        top = highest
-    return (guess / total).permute(1, 2, 0).reshape(x.shape)
+
+    def parts():
+        for part in x0.split(2):
+            windows = unfold(pad(part, reach, value=1.0), size).permute(1, 0, 2).flatten(1)
+            fit = alpha_bar**0.5 * seen_x @ windows - alpha_bar / 2 * (inside @ windows**2)[:, None]
+            yield fit / (1 - alpha_bar), part.permute(0, 2, 3, 1).flatten(0, 2)
+
+    return averaged(parts()).permute(1, 2, 0).reshape(x.shape)
 
 
 def owned(n):
@@ -132,8 +144,7 @@ def owned(n):
 
 def known_windows(samples, x0, size=3):
     """The share of the samples' windows that some sprite of x0 has there, to within a shade."""
-    place = torch.arange(x0.shape[-1])
-    near = ((place[:, None] - place).abs() <= size // 2).float()
+    near = within_reach(x0.shape[-1], size)
     pixels, known = (x.flatten(2).permute(2, 0, 1) for x in (samples, x0))
     found = torch.zeros(len(pixels), len(samples), dtype=torch.bool)
     for part in known.split(ROWS, 1):
@@ -176,43 +187,35 @@ def explained(answer, guess):
     return 1 - left.mean().item(), (left.std() / len(left) ** 0.5).item()
 
 
-def rounded(*numbers):
-    return [float(f"{number:.4g}") for number in numbers]
-
-
 def compare(guess, i):
     """{network: [share, standard error, the same share against the next picture's guess]}."""
     found = {}
     for name in ("plain", "palette"):
         answer = answers(name, i)
         other = explained(answer, guess.roll(1, 0))[0]
-        found[name] = rounded(*explained(answer, guess), other)
+        found[name] = rounded([*explained(answer, guess), other])
     return found
 
 
-def measure_explained(number, i):
-    schedule = load_pretrained()[1]
+def bound(x0, x, i, size):
+    """The guess of windows that have to stay where they are."""
+    return PatchDenoiser(x0, size, schedule=load_pretrained()[1]).guess_x0(x, i)
+
+
+def free(x0, x, i, size):
+    """The guess of windows that may come from anywhere."""
+    return guess_from_anywhere(x, x0, i, size, schedule=load_pretrained()[1])
+
+
+def measure(guess, number, sizes, i):
+    """`compare` of a guess from windows of each size, of so many training sprites, at level i."""
     x0, x = owned(number)[0], noisy(held(), i)
-    return [compare(PatchDenoiser(x0, size, schedule=schedule).guess_x0(x, i), i) for size in SIZES]
+    return [compare(guess(x0, x, i, size), i) for size in sizes]
 
 
 def measure_whole(i):
-    schedule = load_pretrained()[1]
-    return compare(GrammarDenoiser(schedule=schedule).guess_x0(noisy(held(), i), i), i)
-
-
-def measure_bound(i):
-    schedule = load_pretrained()[1]
-    x0, x = owned(FEW)[0], noisy(held(), i)
-    return [compare(PatchDenoiser(x0, size, schedule=schedule).guess_x0(x, i), i)
-            for size in FREE_SIZES]  # fmt: skip
-
-
-def measure_free(i):
-    schedule = load_pretrained()[1]
-    x0, x = owned(FEW)[0], noisy(held(), i)
-    return [compare(guess_from_anywhere(x, x0, i, size, schedule=schedule), i)
-            for size in FREE_SIZES]  # fmt: skip
+    ideal = GrammarDenoiser(schedule=load_pretrained()[1])
+    return compare(ideal.guess_x0(noisy(held(), i), i), i)
 
 
 def draw(sizes, n, seed):
@@ -232,7 +235,7 @@ def draw(sizes, n, seed):
 def fitted(found):
     """{level: size}: from each level down, the window that explains the plain network best there.
 
-    found   {level: what `measure_explained` gives}
+    found   {level: what `measure` gives for windows bound to their place}
     """
     best = {i: SIZES[np.argmax([one["plain"][0] for one in row])] for i, row in found.items()}
     return {(*LEVELS[1:], 500)[LEVELS.index(i)]: size for i, size in best.items()}
@@ -243,7 +246,7 @@ def measure_drawn(sizes):
     x0, factors = owned(OWNED)
     verdict = judge(samples)
     copies = verdict.flawless & seen(verdict.factors, factors)
-    right, windows = rounded(verdict.correct.mean(), known_windows(samples, x0))
+    right, windows = rounded([verdict.correct.mean(), known_windows(samples, x0)])
     return {"flawless": int(verdict.flawless.sum()), "copied": int(copies.sum()), "right": right,
             "windows": windows}  # fmt: skip
 
@@ -252,9 +255,9 @@ def work(output, say=print):
     partial = output.with_name(output.name + ".partial")
     table = json.loads(partial.read_text(encoding="utf-8")) if partial.exists() else {}
 
-    def have(part, key, measure, *given):
+    def have(part, key, measured, *given):
         if key not in table.setdefault(part, {}):
-            table[part][key] = measure(*given)
+            table[part][key] = measured(*given)
             desk.write(partial, json.dumps(table).encode())
             say(part, key, table[part][key])
         return table[part][key]
@@ -262,11 +265,11 @@ def work(output, say=print):
     for size in SIZES:
         have("drawn", str(size), measure_drawn, {500: size})
     for i in LEVELS:
-        for part, measure in (("whole", measure_whole), ("bound", measure_bound),
-                              ("free", measure_free)):  # fmt: skip
-            have(part, str(i), measure, i)
+        have("whole", str(i), measure_whole, i)
+        for guess in (bound, free):
+            have(guess.__name__, str(i), measure, guess, FEW, FREE_SIZES, i)
     for n in NUMBERS:
-        found = {i: have("explained", f"{n} {i}", measure_explained, n, i) for i in LEVELS}
+        found = {i: have("explained", f"{n} {i}", measure, bound, n, SIZES, i) for i in LEVELS}
         if n == OWNED:
             have("drawn", "fitted", measure_drawn, fitted(found))
     head = made_by("patches") | {"sizes": SIZES, "pictures": PICTURES, "samples": DRAWN}

@@ -19,16 +19,13 @@ import functools
 import json
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from diffutils.pixels import to_float
 from diffutils.sampling import sample_ddim
-from diffutils.sprites import judge, render
+from diffutils.sprites import judge
 from diffutils.sprites.forge import CLASSES
 from diffutils.sprites.judge import seen
-from diffutils.stage import desk
-from diffutils.stage.dial import trained_on
+from diffutils.stage import desk, patches
 from diffutils.stage.impostors import all_trained_on
 from diffutils.stage.tables import made_by
 from diffutils.weights import load_pretrained
@@ -41,7 +38,7 @@ SCALE = 10_000
 @functools.cache
 def owned():
     """(OWNED, 3, 16, 16) of the network's training sprites, a class like the other."""
-    return to_float(render(np.concatenate([trained_on(name)[: OWNED // 5] for name in CLASSES])))
+    return patches.owned(OWNED)[0]
 
 
 @functools.cache
@@ -92,19 +89,34 @@ def best_of(scores, values, n):
     return ((rank**n).diff() * values.double()[scores.argsort(stable=True)]).sum()
 
 
-def drawn(number):
-    """BATCH samples of the palette network, always the same for a number."""
-    nn_model, schedule = load_pretrained()
-    context = torch.eye(5)[torch.arange(BATCH) % 5]
-    samples, _ = sample_ddim(BATCH, n=STEPS, nn_model=nn_model, schedule=schedule, context=context,
-                             generator=torch.Generator().manual_seed(SEED + number),
-                             progress=False)  # fmt: skip
+def chosen(scores, values, numbers):
+    """In percent, what the best of each of these numbers is worth, and the standard errors."""
+    return (100 * torch.stack([best_of(scores, values, n) for n in numbers]),
+            100 * torch.tensor([spread(scores, values, n) for n in numbers]))  # fmt: skip
+
+
+@torch.no_grad()
+def drawn(name, steps, n=25, seed=1):
+    """n samples of a network by so many DDIM steps, a class like the other."""
+    nn_model, schedule = load_pretrained(name)
+    samples, _ = sample_ddim(n, n=steps, nn_model=nn_model, schedule=schedule,
+                             context=torch.eye(5)[torch.arange(n) % 5], progress=False,
+                             generator=torch.Generator().manual_seed(seed))  # fmt: skip
     return samples.clamp(-1, 1)
 
 
+def of_known_quality():
+    """{name: (25, 3, 16, 16)}, from noise to sprites of the forge that nobody trained on."""
+    noise = torch.randn(25, 3, 16, 16, generator=torch.Generator().manual_seed(1)) / 2
+    return {"noise": noise.clamp(-1, 1),
+            "plain, 3 steps": drawn("plain", 3), "plain, 10": drawn("plain", 10),
+            "palette, 4": drawn("palette", 4), "palette, 25": drawn("palette", 25),
+            "forge": patches.held()[::2]}  # fmt: skip
+
+
 def judged(number):
-    """What the three judges say of a batch: {name: (BATCH,)}."""
-    samples = drawn(number)
+    """What nearness and the exact judge say of a batch: {name: (BATCH,)}."""
+    samples = drawn("palette", STEPS, BATCH, SEED + number)
     verdict = judge(samples)
     near = (-SCALE * nearness(samples, owned())).round().int()
     return {"nearness": near.tolist(), "flawless": verdict.flawless.astype(int).tolist(),
@@ -121,12 +133,30 @@ def sloppy():
     return {"nearness": near, "class": torch.arange(len(near)) % len(CLASSES)} | flags
 
 
+def choosers():
+    """{who chooses: scores (SAMPLES,)}: nearness, the exact judge, chance alone.
+
+    The exact judge takes a flawless one, and among them by lot.
+    """
+    table, dice = sloppy(), torch.Generator().manual_seed(7)
+    lot = torch.rand(len(table["new"]), generator=dice, dtype=torch.float64)
+    return {"nearness": table["nearness"], "exact": table["flawless"] + lot / 2, "chance": lot}
+
+
+def worth():
+    """{what is asked for: 1 or 0 for each sample, (SAMPLES,)}."""
+    table = sloppy()
+    meal, spell = (table["class"] == CLASSES.index(name) for name in ("food", "spell"))
+    return {"flawless": table["flawless"], "new": table["new"],
+            "a meal or a spell": (meal | spell).double()}  # fmt: skip
+
+
 @torch.no_grad()
 def main(arguments=None):
     parser = argparse.ArgumentParser(
         prog="python -m diffutils.stage.sloppy",
-        description="Draws sprites with the palette network and writes down what two sloppy "
-        "judges and the exact one say of each, for a deeper notebook of lesson 08.",
+        description="Draws sprites with the palette network and writes down what a sloppy "
+        "judge and the exact one say of each, for a deeper notebook of lesson 08.",
     )
     parser.add_argument("--output", default=TABLE, metavar="FILE", type=Path)
     parser.add_argument("--samples", default=SAMPLES, metavar="N", type=int)

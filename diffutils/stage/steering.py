@@ -27,9 +27,9 @@ from diffutils.pixels import to_float
 from diffutils.sprites import forge_sprites, judge
 from diffutils.sprites.forge import CLASSES, class_table
 from diffutils.sprites.judge import flawless
-from diffutils.stage.controlling import describe, draw, ideal_of_all, rounded
+from diffutils.stage.controlling import describe, draw, ideal_of_all
 from diffutils.stage.parts import FIELDS, names, wish
-from diffutils.stage.tables import measured
+from diffutils.stage.tables import measured, rounded
 from diffutils.weights import load_pretrained
 
 TABLE = Path(__file__).with_name("steering.json")
@@ -72,7 +72,7 @@ def worse(say):
     images, _, _ = forge_sprites(REAL, 99)
     real = to_float(images)
     floor = distance_floor(kernel_distance, real, DRAWN, seed=0)
-    found, seed = {"floor": rounded((float(floor.min()), float(floor.max())))}, 100
+    found, seed = {"floor": rounded((float(floor.min()), float(floor.max())), 5)}, 100
 
     def measure(who, scale, nn_model, guidance=None, steps=25, n=DRAWN):
         nonlocal seed

@@ -22,6 +22,13 @@ def made_by(module):
     }
 
 
+def rounded(value, digits=4):
+    """A number, or lists of numbers in lists, to so many significant digits; integers stay."""
+    if isinstance(value, list | tuple):
+        return [rounded(one, digits) for one in value]
+    return value if isinstance(value, int) else float(f"{value:.{digits}g}")
+
+
 @torch.no_grad()
 def measured(module, about, table, parts, arguments):
     """The command that measures {name: function} of a table, all or some, and writes its file."""
