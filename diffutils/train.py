@@ -263,7 +263,8 @@ def save_half(path, nn_model, **story):
 def measure(nn_model, schedule, training_factors, options):
     """What the judge says of samples: without context by 500 and 25 steps, and with contexts.
 
-    Shares as "percent (low..high), hits of all", the interval at 95 %.
+    Shares as "percent (low..high), hits of all", the interval at 95 %. "class" is that of the
+    flawless ones, "class_of_all" that of the legal sprite nearest to each sample.
     """
     from diffutils.sprites.judge import flawless, held_out, judge, novel, share_of
 
@@ -277,9 +278,9 @@ def measure(nn_model, schedule, training_factors, options):
         scores[f"{name}_novel"] = str(novel(verdict, training_factors))
         scores[f"{name}_held_out"] = str(held_out(verdict))
         if c is not None:
-            good = verdict.flawless
-            asked = c[torch.from_numpy(good)].argmax(dim=1).numpy()
-            scores[f"{name}_class"] = str(share_of(verdict.class_[good] == asked))
+            as_asked = verdict.class_ == c.argmax(dim=1).numpy()
+            scores[f"{name}_class"] = str(share_of(as_asked[verdict.flawless]))
+            scores[f"{name}_class_of_all"] = str(share_of(as_asked))
     return scores
 
 

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -722,6 +723,18 @@ def test_the_command_trains_on_forged_sprites_and_scores_can_be_measured_anew(
     assert equal_weights(load_weights(first)[0], load_weights(again)[0])
     with pytest.raises(SystemExit, match="not trained on the sprites of --seed 1"):
         run_command("--judge", first, "--seed", 1, "--output", again)
+
+
+def test_the_class_is_told_of_the_flawless_and_of_all(monkeypatch):
+    as_asked = [forge_sprites(1, 0, classes=[name])[0] for name in train.CLASSES]
+    drawn = to_float(np.concatenate([*as_asked[:4], as_asked[0]]))  # the last: a hero, too
+    drawn[:2, :, 0, 0] = -1.0  # a black corner: read all the same, and not flawless
+    monkeypatch.setattr(train, "draw", lambda *_: drawn)
+    _, _, factors = forge_sprites(1, 0)
+    scores = train.measure(None, None, factors, SimpleNamespace(score=5))
+    assert scores["ddim_25_context_flawless"].endswith("3 of 5")
+    assert scores["ddim_25_context_class"].endswith("2 of 3")
+    assert scores["ddim_25_context_class_of_all"].endswith("4 of 5")
 
 
 def test_a_command_that_is_stopped_keeps_what_was_learned(tmp_path, small_world, monkeypatch,
