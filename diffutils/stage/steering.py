@@ -67,7 +67,6 @@ def worse(say):
         "by the small one, unsure": (unsure("small"), (1.25, 1.5, 2.0, 3.0, 4.0)),
         "by the small one, sure": (load_pretrained("small")[0], (1.25, 1.5, 2.0, 3.0)),
         "by itself, unsure": (unsure("palette"), (1.5, 2.0, 3.0)),
-        "by the plain one": (load_pretrained("plain")[0], (1.25, 1.5, 2.0)),
     }
     images, _, _ = forge_sprites(REAL, 99)
     real = to_float(images)
