@@ -111,7 +111,7 @@ def main(arguments=None):
     nn_model, schedule = begin(sprites.class_names, options)
     nn_model.to(accelerator.device if accelerator else options.device)
     run = fit(nn_model, sprites, schedule=schedule, steps=options.steps, seconds=options.seconds,
-              batch_size=options.batch_size, seed=options.seed + bool(options.start),
+              batch_size=options.batch_size, seed=options.seed + bool(options.weights),
               learning_rate=options.learning_rate,
               level_weights=WEIGHTS[kind_of("train", nn_model)],
               context_dropout=options.context_dropout, checkpoint=options.checkpoint,
@@ -130,16 +130,16 @@ def main(arguments=None):
 
 
 def begin(class_names, options):
-    """The network to train, fresh or from --start, and its schedule."""
+    """The network to train, fresh or from --weights, and its schedule."""
     n_context = len(class_names)
-    if options.start:
-        nn_model, schedule = load_weights(options.start)
-        known = tuple(weights_metadata(options.start)["class_names"])
+    if options.weights:
+        nn_model, schedule = load_weights(options.weights)
+        known = tuple(weights_metadata(options.weights)["class_names"])
         if known and known != tuple(class_names):
-            print(f"--start: {options.start} knows the classes {', '.join(known)}; these sprites "
-                  f"have {', '.join(class_names)}, in this order", file=sys.stderr)
+            print(f"--weights: {options.weights} knows the classes {', '.join(known)}; these "
+                  f"sprites have {', '.join(class_names)}, in this order", file=sys.stderr)
         if nn_model.n_context != n_context:
-            raise SystemExit(f"--start: {options.start} has contexts of {nn_model.n_context}; "
+            raise SystemExit(f"--weights: {options.weights} has contexts of {nn_model.n_context}; "
                              f"these sprites have {n_context} classes")
         set_conviction(nn_model, 1.0)
         return nn_model.train(), schedule
@@ -316,7 +316,7 @@ def parse(arguments):
         help="train for N steps; a seed then gives the same run")
     add("--seconds", type=number(above=0), metavar="S",
         help="train for S seconds (3600 where neither this nor --steps is given)")
-    add("--start", metavar="FILE",
+    add("--weights", metavar="FILE",
         help="begin with these weights, not fresh ones, and with other random draws than theirs")
     add("--bfloat16", action="store_true",
         help="multiply in bfloat16: half as fast again where the processor is made for it")
@@ -392,7 +392,7 @@ def places_to_read(options):
     """(option, path) of every file or folder that the command reads; the labels are found."""
     from diffutils.sprites.load import existing_path, find_labels
 
-    named = [("--start", options.start), ("--judge", options.judge),
+    named = [("--weights", options.weights), ("--judge", options.judge),
              ("--sprites", options.sprites), ("--labels", options.labels)]
     if options.sprites and options.sprites.lower().endswith(".npy") and not options.labels:
         named.append(("--sprites", find_labels(existing_path(options.sprites))))

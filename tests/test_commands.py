@@ -88,7 +88,7 @@ def refused(answer, *words):
     (["--sprites", ""], ("source is an empty text",)),
     (["--cell", 32], ("--cell is 32", "no --sprites")),
     (["--labels", "a.npy"], ("--labels is a.npy", "no --sprites")),
-    (["--start", "nowhere"], ("nowhere", "no such file")),
+    (["--weights", "nowhere"], ("nowhere", "no such file")),
     (["--judge", "nowhere"], ("nowhere", "no such file")),
     (["--frobnicate"], ("--frobnicate",)),
     (["--height", 20, "--sprites", "."], ("--height is 20", "multiples of 8")),
@@ -206,7 +206,7 @@ def test_what_is_read_is_never_written_over_by_whatever_name(
         "given labels": (["--sprites", images, "--labels", place / "other.npy"],
                          place / "other.npy"),
         "picture": (["--sprites", folder], folder / "hero" / "0.png"),
-        "start": (["--sprites", sheet, "--start", weights], weights),
+        "start": (["--sprites", sheet, "--weights", weights], weights),
         "judge": (["--judge", weights], weights),
     }[kind]
     before = victim.read_bytes()
@@ -319,7 +319,7 @@ def test_class_names_are_printed_and_kept_in_the_order_of_the_contexts(said, tmp
     assert code == 0 and "classes: 0 a (2), 1 b (2), 2 c (2)" in err and "a, b, c" in out
     assert weights_metadata(output)["class_names"] == ["a", "b", "c"]
     (tmp_path / "art" / "c").rename(tmp_path / "art" / "A")
-    code, _, err = said(train, *given, "--start", output, "--output", tmp_path / "more")
+    code, _, err = said(train, *given, "--weights", output, "--output", tmp_path / "more")
     assert code == 0 and "knows the classes a, b, c; these sprites have A, a, b" in err
     assert weights_metadata(tmp_path / "more")["class_names"] == ["A", "a", "b"]
 

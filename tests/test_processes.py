@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -12,9 +13,11 @@ import numpy as np
 import process_run
 import pytest
 import torch
+from accelerate.commands.launch import launch_command_parser as accelerate_launcher
 from safetensors.torch import load_file
+from torch.distributed.run import get_args_parser as torch_launcher
 
-from diffutils.train import make_accelerator
+from diffutils.train import make_accelerator, parse
 
 ROOT = Path(__file__).parents[1]
 LAUNCH = [sys.executable, "-m", "torch.distributed.run"]
@@ -137,3 +140,15 @@ def test_the_command_knows_who_launched_it(monkeypatch):
     for name in [name for name in os.environ if name.startswith("ACCELERATE_")]:
         monkeypatch.delenv(name)
     assert make_accelerator("cpu") is None
+
+
+@pytest.mark.parametrize("launcher", [torch_launcher, accelerate_launcher])
+def test_every_option_of_the_command_gets_through_a_launcher(launcher, capsys):
+    """A launcher takes the beginning of one of its own for that option, wherever it stands."""
+    with pytest.raises(SystemExit):
+        parse(["--help"])
+    options = re.findall(r"^  (--[\w-]+)", capsys.readouterr().out, flags=re.MULTILINE)
+    assert len(options) > 20
+    for option in options:
+        given = launcher().parse_args(["-m", "diffutils.train", option, "3"])
+        assert given.training_script_args == [option, "3"]

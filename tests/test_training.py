@@ -635,7 +635,7 @@ def test_help_of_the_training_command_is_complete():
     text = command("--help").stdout
     for option in ("--output", "--steps", "--seconds", "--batch-size", "--learning-rate", "--seed",
                    "--sprites", "--height", "--checkpoint", "--samples", "--score",
-                   "--conviction", "--judge", "--device", "--start", "--bfloat16"):
+                   "--conviction", "--judge", "--device", "--weights", "--bfloat16"):
         assert option in text
 
 
@@ -678,7 +678,7 @@ def test_training_goes_on_from_weights_that_are_there(saved, tmp_path):
     save_weights(start, nn_model)
     sprites, output = write_own_sprites(tmp_path / "art"), str(tmp_path / "more.safetensors")
     given = ["--sprites", str(sprites), "--steps", "1", "--batch-size", "8", "--learning-rate",
-             "1e-9", "--bfloat16", "--output", output, "--start", str(start)]
+             "1e-9", "--bfloat16", "--output", output, "--weights", str(start)]
     refused = command(*given)
     assert refused.returncode != 0 and "contexts of 5; these sprites have 2" in refused.stderr
     for k in "cde":
