@@ -245,9 +245,14 @@ def test_in_the_lessons_folder_nothing_is_said_of_folders(tmp_path):
 def test_lesson_04_goes_on_after_every_press_of_the_stop_button():
     cells = code_of(NOTEBOOKS / "04_training.ipynb")
     start = next(k for k, cell in enumerate(cells) if "run = fit(" in cell) + 1
+    live = next(k for k, cell in enumerate(cells) if "picture = display(" in cell)
+    assert "play(" in cells[live + 1]
     with Kernel() as kernel:
         for cell in cells[:start]:
             assert not kernel.run(cell).error
+        for cell in cells[start:live]:
+            assert not kernel.run(cell).error
+        assert not kernel.run(cells[live + 1]).error  # as if stopped before the first was drawn
         assert stop_everything(kernel, cells[start:], after=1) >= 3
         assert not kernel.run("assert draw(run.model).isfinite().all()").error
 
