@@ -183,7 +183,7 @@ def ways_to_say(path, tmp_path):
 
 
 @pytest.mark.parametrize("option", ["--output", "--checkpoint"])
-@pytest.mark.parametrize("kind", ["sheet", "images", "labels", "given labels", "picture", "start",
+@pytest.mark.parametrize("kind", ["sheet", "images", "labels", "given labels", "picture", "weights",
                                   "judge"])
 def test_what_is_read_is_never_written_over_by_whatever_name(
     said, tmp_path, monkeypatch, option, kind
@@ -206,7 +206,7 @@ def test_what_is_read_is_never_written_over_by_whatever_name(
         "given labels": (["--sprites", images, "--labels", place / "other.npy"],
                          place / "other.npy"),
         "picture": (["--sprites", folder], folder / "hero" / "0.png"),
-        "start": (["--sprites", sheet, "--weights", weights], weights),
+        "weights": (["--sprites", sheet, "--weights", weights], weights),
         "judge": (["--judge", weights], weights),
     }[kind]
     before = victim.read_bytes()
