@@ -81,6 +81,34 @@ def test_the_table_has_a_row_for_each_switch_and_two_runs_in_each():
     assert set(table["contexts"]) == set(additions.CONTEXTS)
 
 
+def shape(table):
+    """The table with the type of each number in its place."""
+    if isinstance(table, dict):
+        return {key: shape(value) for key, value in table.items()}
+    if isinstance(table, list):
+        return [shape(value) for value in table]
+    return table if isinstance(table, str) else type(table)
+
+
+def test_a_table_of_untrained_networks_is_built_like_the_shipped_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(additions, "right", lambda nn_model, context=None: 0.5)
+    monkeypatch.setattr(additions, "LEVELS", {name: [400] for name in additions.LEVELS})
+    trained = []
+
+    def train(seed, x0, contexts=None, *, steps, look=lambda step, nn_model: None, **change):
+        trained.append((steps, contexts is not None, tuple(change)))
+        nn_model = change.get("network", additions.PaletteUnet)(schedule=SCHEDULE).eval()
+        for step in range(1, steps + 1):
+            look(step, nn_model)
+        return nn_model
+
+    monkeypatch.setattr(additions, "train", train)
+    additions.main(["--output", str(tmp_path / "additions.json")])
+    written = json.loads((tmp_path / "additions.json").read_text(encoding="utf-8"))
+    assert shape(written) == shape(additions.additions())
+    assert len(trained) == 2 * (2 * 8 + 2 + 2) and sum(given for _, given, _ in trained) == 4
+
+
 def test_the_table_says_what_the_lesson_says_of_it():
     off, table = additions.right_pixels(), additions.additions()
     assert {len(row) for row in off.values()} == {2} and "1,600 steps" in off["no palette"]

@@ -256,3 +256,28 @@ def test_where_nothing_is_flawless_new_has_no_answer():
 def test_the_lessons_files_are_small():
     folder = Path(dial.__file__).parent
     assert (folder / "dial.json").stat().st_size < 150_000
+
+
+# --- a run of hours, taken up again --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("part, looked_up", [("rows", dial.RUNS), ("paced", dial.PACED)])
+def test_runs_that_the_table_has_are_not_made_again(part, looked_up, monkeypatch):
+    made, kept_on_disk = [], []
+
+    def train(n, times, seed, moments, say):
+        made.append((n, times, seed))
+        return [{"n": n, "times": times, "seed": seed, "step": step} for step in moments]
+
+    monkeypatch.setattr(dial, "train", train)
+    build = getattr(dial, part)
+    first = build([], kept_on_disk.append, (0,), print)
+    assert len(made) == len(looked_up) == len(kept_on_disk) and kept_on_disk[-1] == first
+    rest = build(kept_on_disk[1], kept_on_disk.append, (0, 1), print)
+    assert made[len(looked_up) :] == [*made[2 : len(looked_up)],
+                                      *((n, times, 1) for n, times, _ in made[: len(looked_up)])]
+    assert rest[: len(first)] == first
+    if part == "paced":  # the steps make up the looks; all the world has the steps of the longest
+        few = [row["looks"] for row in first if row["n"] == 20]
+        assert few == pytest.approx(dial.LOOKS, rel=0.05)
+        assert max(row["looks"] for row in first if row["n"] == 0) < 20

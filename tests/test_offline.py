@@ -5,10 +5,13 @@ it is there, and that it would tell.
 """
 
 import socket
+import sys
 
 import pytest
 from kernels import Kernel
 from offline import OutsideConnection
+
+from diffutils.stage import outside
 
 OUTSIDE = "192.0.2.1"  # an address that belongs to nobody (RFC 5737)
 
@@ -43,3 +46,23 @@ def test_an_outside_connection_is_refused_in_every_kernel_even_if_its_error_is_s
                         "urllib.request.urlopen('https://example.org', timeout=1)"):  # fmt: skip
             done = kernel.run("import socket, urllib.request\n" + shrug.format(attempt))
             assert "OutsideConnection" in done.error and "never mind" not in done.text
+
+
+def test_who_is_called_is_told_once_each_and_this_machine_never(monkeypatch):
+    hooks = []
+    monkeypatch.setattr(sys, "addaudithook", hooks.append)
+    reached = outside.watch()
+    with socket.socket() as internet, socket.socket(socket.AF_UNIX) as local:
+        for event, arguments in [
+            ("socket.connect", (internet, (OUTSIDE, 80))),
+            ("socket.sendto", (internet, (OUTSIDE, 53))),  # the same machine
+            ("socket.getaddrinfo", (b"example.org", 443)),
+            ("socket.connect", (internet, ("127.0.0.1", 80))),
+            ("socket.connect", (internet, ("::1%lo", 80))),
+            ("socket.sendmsg", (internet, None)),
+            ("socket.gethostbyname", ("localhost",)),
+            ("socket.connect", (local, "/tmp/outside")),
+            ("open", ("outside", "r", 0)),
+        ]:
+            hooks[0](event, arguments)
+    assert reached == [OUTSIDE, "example.org"]

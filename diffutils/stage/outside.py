@@ -14,10 +14,9 @@ LOOKUPS = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
 
 
 def is_here(host):
-    """Whether the host, a str or bytes, or nothing, is this machine."""
+    """Whether the host, a name or an address, or nothing, is this machine."""
     if not host:
         return True
-    host = host.decode() if isinstance(host, bytes) else str(host)
     if host in ("localhost", platform.node()):
         return True
     try:
@@ -27,13 +26,14 @@ def is_here(host):
 
 
 def host_called(event, arguments):
-    """The other machine that an audited event would reach or look up, or None."""
+    """The other machine that an audited event would reach or look up, a str, or None."""
     if event in EVENTS and getattr(arguments[0].family, "name", INTERNET[0]) in INTERNET:
         host = (arguments[1] or (None,))[0]
     elif event in LOOKUPS:
         host = arguments[0]
     else:
         return None
+    host = host.decode() if isinstance(host, bytes) else str(host or "")
     return None if is_here(host) else host
 
 
@@ -43,8 +43,8 @@ def watch():
 
     def hook(event, arguments):
         host = host_called(event, arguments)
-        if host is not None and str(host) not in reached:
-            reached.append(str(host))
+        if host is not None and host not in reached:
+            reached.append(host)
 
     sys.addaudithook(hook)
     return reached
