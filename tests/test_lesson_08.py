@@ -281,3 +281,15 @@ def test_runs_that_the_table_has_are_not_made_again(part, looked_up, monkeypatch
         few = [row["looks"] for row in first if row["n"] == 20]
         assert few == pytest.approx(dial.LOOKS, rel=0.05)
         assert max(row["looks"] for row in first if row["n"] == 0) < 20
+
+
+def test_near_a_sprite_the_network_answers_as_one_who_knows_the_world_and_not_as_a_copier(
+    monkeypatch,
+):
+    few = {name: forge_sprites(300, 3, classes=[name])[2] for name in CLASSES}
+    monkeypatch.setattr(dial, "trained_on", few.get)
+    said = []
+    found = dial.shipped(said.append, n=2, levels=(60, 300))
+    assert found["levels"] == [60, 300] and found["n"] == 10 and said == list(CLASSES)
+    (near, _), (later, _) = found["rms"]["network to generaliser"]
+    assert near < 0.02 < 0.2 < found["rms"]["network to copier"][0][0] and near < later

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 from diffutils import PaletteUnet, load_pretrained, sample_ddim, sample_ddpm
 from diffutils.noising import spread
 from diffutils.schedule import cosine_schedule
-from diffutils.stage import cases, exhibits, lines, museum, patients, twins
+from diffutils.stage import cabinet, cases, exhibits, lines, museum, patients, twins
 from diffutils.stage.cases import healthy, healthy_of, open_case
 from diffutils.stage.exhibits import EXHIBITS
 from diffutils.stage.lines import GUIDANCE, SCHEDULE, WRITTEN, BatchNormUnet, Lines, T
@@ -227,6 +227,35 @@ def test_the_command_measures_and_goes_on(monkeypatch, tmp_path, capsys):
     assert found["exhibits"] == {"std": {"flawless": [2, 2]}} and len(found["healthy"]) == 1
     assert found["many"]["std"] == {"flawless": [8, 8]} and len(found["floor"]) == 2
     assert list(tmp_path.iterdir()) == [out]
+
+
+def test_the_command_goes_on_where_it_was_stopped_and_trains_twins_if_asked(tmp_path, monkeypatch):
+    looked_at, trained = [], []
+    monkeypatch.setattr(museum, "EXHIBITS", {"std": EXHIBITS["std"]})
+    monkeypatch.setattr(museum, "examine", lambda case, n: looked_at.append("one") or [n])
+    monkeypatch.setattr(museum, "examine_set", lambda case, n: looked_at.append("set") or [n])
+    monkeypatch.setattr(museum.twins, "main", trained.append)
+    monkeypatch.setattr(museum, "distance_floor", lambda distance, x0, n: torch.zeros(2))
+    key, out = museum.key_of(healthy_of("std")), tmp_path / "museum.json"
+    kept = {"samples": 2, "healthy": {key: [9]}, "exhibits": {}, "many": {key: [9]}}
+    partial = tmp_path / "museum.json.partial"
+    partial.write_text(json.dumps(kept))
+    museum.main(["--output", str(out), "--samples", "2", "--train"])
+    found = json.loads(out.read_text())
+    assert looked_at == ["one", "set"] and trained == [[]]
+    assert found["healthy"][key] == found["many"][key] == [9] and found["exhibits"]["std"] == [2]
+    partial.write_text(json.dumps(kept))  # of another number of samples: nothing of it is taken
+    museum.main(["--output", str(out), "--samples", "3"])
+    assert len(looked_at) == 2 + 4 and json.loads(out.read_text())["healthy"][key] == [3]
+
+
+def test_an_exhibit_is_shown_beside_its_healthy_twin():
+    figure = cabinet.show_exhibit("wraps")
+    said = re.findall(r"(healthy|the bug): (\d+) of 20 flawless, \d+ % of the pixels", figure.text)
+    assert [name for name, _ in said] == ["healthy", "the bug"]
+    assert int(said[1][1]) < 5 and int(said[0][1]) > 15
+    alone = cabinet.show_plots(open_case("std"), plots=["loss"])
+    assert alone.text == "plots: loss by level." and alone.png != figure.png
 
 
 @pytest.mark.parametrize("name", ["std", "told-low", "wraps"])
