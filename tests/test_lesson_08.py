@@ -261,8 +261,8 @@ def test_the_lessons_files_are_small():
 # --- a run of hours, taken up again --------------------------------------------------------------
 
 
-@pytest.mark.parametrize("part, looked_up", [("rows", dial.RUNS), ("paced", dial.PACED)])
-def test_runs_that_the_table_has_are_not_made_again(part, looked_up, monkeypatch):
+@pytest.mark.parametrize("part, runs", [("rows", dial.RUNS), ("paced", dial.PACED)])
+def test_runs_that_the_table_has_are_not_made_again(part, runs, monkeypatch):
     made, kept_on_disk = [], []
 
     def train(n, times, seed, moments, say):
@@ -272,10 +272,10 @@ def test_runs_that_the_table_has_are_not_made_again(part, looked_up, monkeypatch
     monkeypatch.setattr(dial, "train", train)
     build = getattr(dial, part)
     first = build([], kept_on_disk.append, (0,), print)
-    assert len(made) == len(looked_up) == len(kept_on_disk) and kept_on_disk[-1] == first
+    assert len(made) == len(runs) == len(kept_on_disk) and kept_on_disk[-1] == first
     rest = build(kept_on_disk[1], kept_on_disk.append, (0, 1), print)
-    assert made[len(looked_up) :] == [*made[2 : len(looked_up)],
-                                      *((n, times, 1) for n, times, _ in made[: len(looked_up)])]
+    assert made[len(runs) :] == [*made[2 : len(runs)],
+                                      *((n, times, 1) for n, times, _ in made[: len(runs)])]
     assert rest[: len(first)] == first
     if part == "paced":  # the steps make up the looks; all the world has the steps of the longest
         few = [row["looks"] for row in first if row["n"] == 20]
