@@ -173,14 +173,22 @@ def test_what_a_cell_makes_and_uses(text, made, used):
     assert names_of(text) == (set(made.split()), set(used.split()))
 
 
-def test_an_interrupt_waits_until_the_block_is_done():
-    done, before = [], signal.getsignal(signal.SIGINT)
+@pytest.fixture
+def ctrl_c_heard():
+    """Ctrl+C raises KeyboardInterrupt, also where the tests run in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_waits_until_the_block_is_done(ctrl_c_heard):
+    done = []
     with pytest.raises(KeyboardInterrupt):
         with interrupts_held():
             signal.raise_signal(signal.SIGINT)
             done.append(True)
         done.append("and no further")
-    assert done == [True] and signal.getsignal(signal.SIGINT) is before
+    assert done == [True] and signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 # --- the lessons -----------------------------------------------------------------------------
